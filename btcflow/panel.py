@@ -33,7 +33,9 @@ class Panel:
     step : sampling timeframe, ``1h`` by default
     instruments : V instruments; column v of every field belongs to ``instruments[v]``
     fields : name to a read-only (T, V) float64 array, NaN where nothing was published
-    decision_lag : the largest publication lag among the fields read
+    sampling : name to (V,) int64: rows per native sample (1 = every row, 24 = daily closes on an
+        hourly panel, 0 = the instrument has no such series)
+    lags : name to the publication lag its sources declare
     clock : bars of the traded instrument
     synthetic : True where any number is simulated
     """
@@ -42,7 +44,8 @@ class Panel:
     step: str
     instruments: tuple[Instrument, ...]
     fields: Mapping[str, np.ndarray]
-    decision_lag: pd.Timedelta
+    sampling: Mapping[str, np.ndarray]
+    lags: Mapping[str, pd.Timedelta]
     clock: Clock
     synthetic: bool = False
 
@@ -74,6 +77,11 @@ class Panel:
         return timeframes.parse(self.step).seconds * 1_000_000_000
 
     @property
+    def decision_lag(self) -> pd.Timedelta:
+        """The largest publication lag among the fields it holds: how long after a close it decides."""
+        return max(self.lags.values(), default=pd.Timedelta(0))
+
+    @property
     def decided_at(self) -> np.ndarray:
         """When each row was decided, int64 nanoseconds UTC; shape (T,)."""
         return self.opens + self.step_ns + self.decision_lag.value
@@ -94,5 +102,11 @@ class Panel:
         )
 
     def only(self, names: Iterable[str]) -> Panel:
-        """The panel with no other fields than ``names``."""
-        return replace(self, fields={name: self[name] for name in names})
+        """The panel with no other fields than ``names``; it decides as early as those allow."""
+        kept = tuple(names)
+        return replace(
+            self,
+            fields={name: self[name] for name in kept},
+            sampling={name: self.sampling[name] for name in kept},
+            lags={name: self.lags[name] for name in kept},
+        )

@@ -1,0 +1,5 @@
+"""`python -m btcflow`."""
+
+from btcflow.cli import main
+
+main()

@@ -1,0 +1,248 @@
+"""The command line. Results go to stdout, progress and errors to stderr; heavy imports wait for a command."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from btcflow import __version__
+from btcflow.errors import BtcflowError, CheckFailed
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="btcflow",
+    help="Does a Bitcoin derivative-flow signal make money, with which thresholds, on which timeframe?",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+config_app = typer.Typer(help="Check or show an experiment.", no_args_is_help=True, rich_markup_mode=None)
+data_app = typer.Typer(help="Import records into the store, and list it.", no_args_is_help=True, rich_markup_mode=None)
+
+Config = Annotated[str, typer.Argument(metavar="CONFIG", help="a YAML file, or the name of a shipped config")]
+Overrides = Annotated[list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="set a value of the config")]
+AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document")]
+
+
+@app.command()
+def run(
+    config: Config,
+    overrides: Overrides = None,
+    out: Annotated[Path, typer.Option(help="folder that holds the runs")] = Path("runs"),
+    strategies: Annotated[Path | None, typer.Option(help="a folder of strategies of your own")] = None,
+    open_report: Annotated[bool, typer.Option("--open", help="open the report in a browser")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Evaluate, optimise or compare, as the config says; leaves a run folder with a report."""
+    from btcflow.api import run as run_experiment
+    from btcflow.search.progress import terminal_progress
+    from btcflow.terminal.views import run_view
+
+    _add_strategies(strategies)
+    result = run_experiment(config, overrides=overrides or (), out=out, progress=terminal_progress, command=_command(config, overrides))
+    if as_json:
+        _print_json({**result.summary, "folder": str(result.folder), "report": str(result.report)})
+    else:
+        _print(run_view(result.summary))
+        _print(f"\nreport  {result.report}")
+    if open_report:
+        typer.launch(str(result.report))
+
+
+@app.command()
+def signals(
+    config: Config,
+    at: Annotated[str | None, typer.Option(metavar="TIME", help="as of this UTC time; default: the end of the data")] = None,
+    overrides: Overrides = None,
+    strategies: Annotated[Path | None, typer.Option(help="a folder of strategies of your own")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the dashboard's state: each metric, each condition, what fires."""
+    from btcflow.config.load import load_config
+    from btcflow.runs.signal_state import signal_states
+    from btcflow.terminal.views import signals_view
+
+    _add_strategies(strategies)
+    states = signal_states(load_config(config, overrides=overrides or ()), _time(at))
+    if as_json:
+        _print_json({"schema": "btcflow.signals/1", "timeframes": [one.plain() for one in states]})
+    else:
+        _print(signals_view(states))
+
+
+@app.command()
+def verify(
+    place: Annotated[Path, typer.Argument(metavar="RUN", help="a run folder, its lock.json, or an experiment's folder")],
+    as_json: AsJson = False,
+) -> None:
+    """Run a locked experiment again: the same digest, or the first difference."""
+    from btcflow.runs.verify import verify as verify_folder
+    from btcflow.search.progress import terminal_progress
+
+    found = verify_folder(place, progress=terminal_progress)
+    if as_json:
+        _print_json({"schema": "btcflow.verify/1", "same": found.same, "expected": found.expected, "found": found.found, "difference": found.difference, "remarks": list(found.remarks)})
+    else:
+        for remark in found.remarks:
+            _note(f"note: {remark}")
+        if found.same:
+            _print(f"verified  {found.folder}: the same result, digest {found.found[:16]}")
+    if not found.same:
+        raise CheckFailed(f"{found.folder}: not the same result; first difference: {found.difference or 'only in the digest'}")
+
+
+@app.command("list")
+def list_things(
+    what: Annotated[str, typer.Argument(metavar="metrics|strategies|configs|runs", help="what to list")],
+    runs: Annotated[Path, typer.Option(help="folder that holds the runs")] = Path("runs"),
+    strategies: Annotated[Path | None, typer.Option(help="a folder of strategies of your own")] = None,
+) -> None:
+    """List what there is to name in a config, and the runs made so far."""
+    from btcflow.terminal.listings import listing
+
+    _add_strategies(strategies)
+    _print(listing(what, runs))
+
+
+@app.command()
+def doctor() -> None:
+    """Say what this installation has, and what it lacks."""
+    from btcflow.terminal.doctor import examination
+
+    text, healthy = examination()
+    _print(text)
+    if not healthy:
+        raise CheckFailed("the installation lacks something; see above")
+
+
+@config_app.command("check")
+def config_check(config: Config, overrides: Overrides = None) -> None:
+    """Check an experiment; every problem at once, each with its place in the file."""
+    from btcflow.config.load import load_config
+
+    experiment = load_config(config, overrides=overrides or ())
+    _print(f"{config}: ok ({experiment.name}, {', '.join(experiment.frames)}, {experiment.strategy or 'inline rule'})")
+
+
+@config_app.command("show")
+def config_show(config: Config, overrides: Overrides = None) -> None:
+    """Print an experiment with every default written out."""
+    from btcflow.config.load import load_config
+    from btcflow.runs.folder import experiment_yaml
+
+    _print(experiment_yaml(load_config(config, overrides=overrides or ())).rstrip())
+
+
+@data_app.command("import")
+def data_import(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="a folder of parquet or CSV files, or one file")],
+    spec: Annotated[Path, typer.Option("--as", metavar="SPEC", help="the YAML that says what the files are")],
+    store: Annotated[Path | None, typer.Option(help="where to keep them; default: BTCFLOW_STORE or ./store")] = None,
+) -> None:
+    """Import files into the store, as a spec describes them; all of them or none."""
+    from btcflow.terminal.listings import import_files_text
+
+    _print(import_files_text(folder, spec, store))
+
+
+@data_app.command("ls")
+def data_ls(store: Annotated[Path | None, typer.Option(help="the store; default: BTCFLOW_STORE or ./store")] = None) -> None:
+    """List the series in the store."""
+    from btcflow.terminal.listings import store_text
+
+    _print(store_text(store))
+
+
+app.add_typer(config_app, name="config")
+app.add_typer(data_app, name="data")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        _print(f"btcflow {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="print the version")] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; a deliberate error becomes one message on stderr and its exit code."""
+    try:
+        code = app(standalone_mode=False)
+    except BtcflowError as error:
+        _note(_told(error))
+        code = error.exit_code
+    except KeyboardInterrupt:
+        _note("interrupted")
+        code = 130
+    except typer.Abort:
+        code = 130
+    except OSError as error:
+        _note(f"error: {error.filename or 'the system'}: {error.strerror or error}")
+        code = 74
+    except Exception as error:
+        code = _usage(error)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _usage(error: Exception) -> int:
+    """A usage error of the parser tells itself and exits 2; anything else is a bug and keeps its traceback."""
+    show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
+    if show is None or code is None:
+        raise error
+    show()
+    return int(code)
+
+
+def _told(error: BtcflowError) -> str:
+    return "\n".join(f"error: {line}" for line in getattr(error, "problems", None) or [str(error)])
+
+
+def _add_strategies(folder: Path | None) -> None:
+    if folder is not None:
+        from btcflow.rules.strategies import STRATEGIES
+
+        STRATEGIES.add(folder)
+
+
+def _time(text: str | None) -> Any:
+    if text is None:
+        return None
+    import pandas as pd
+
+    from btcflow.errors import ConfigError
+
+    try:
+        at = pd.Timestamp(text)
+    except ValueError as error:
+        raise ConfigError(f"--at {text!r} is not a time; expected UTC such as 2024-03-14 or 2024-03-14T08:00") from error
+    return at.tz_localize("UTC") if at.tz is None else at.tz_convert("UTC")
+
+
+def _command(config: str, overrides: list[str] | None) -> str:
+    return " ".join(["btcflow run", config, *[f"-s {one}" for one in overrides or ()]])
+
+
+def _print(text: str) -> None:
+    typer.echo(text)
+
+
+def _note(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    typer.echo(json.dumps(value, indent=2, allow_nan=False))
+
+

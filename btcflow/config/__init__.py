@@ -1,0 +1,1 @@
+"""Experiments: the question, in YAML, and the data it reads."""

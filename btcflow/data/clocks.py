@@ -1,0 +1,153 @@
+"""Make the clock of the traded instrument from its records: prices, and the funding in each bar."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from btcflow.clock import Clock
+from btcflow.data.records import Dataset, Records
+from btcflow.errors import BadRecords, ConfigError, MissingData
+
+__all__ = ["MissingFunding", "make_clock"]
+
+MissingFunding = Literal["refuse", "report"]
+_HOUR = 3_600_000_000_000
+
+
+def make_clock(
+    dataset: Dataset,
+    instrument: str,
+    *,
+    step: str | None = None,
+    missing_funding: MissingFunding = "refuse",
+) -> Clock:
+    """The bars of ``instrument`` with the funding that falls into each.
+
+    A settlement at s belongs to the last bar that opens before s, so the position held just before
+    s pays it and an order filled at s does not. Its price is the mark at s where the data hold one,
+    else the close of that bar.
+
+    Parameters
+    ----------
+    dataset : holds the instrument's ohlcv and, for a perpetual, its funding
+    instrument : ``venue:symbol``
+    step : clock timeframe; default: the finest price series
+    missing_funding : ``refuse`` a missing settlement, or ``report`` it in the clock's notes
+
+    Raises
+    ------
+    ConfigError
+        for an aggregate or an inverse instrument (its BTC-settled PnL does not exist yet).
+    MissingData, BadRecords
+        where prices or settlements are missing.
+    """
+    prices = dataset.find(instrument, "ohlcv")
+    what = prices.instrument
+    if what.role == "aggregate" or what.margin == "inverse":
+        reason = "is a vendor's aggregate" if what.role == "aggregate" else "is an inverse contract, settled in BTC"
+        raise ConfigError(
+            f"market.instrument {instrument} {reason}; expected a linear perpetual or a spot pair as the traded one"
+        )
+    prices = _at_step(dataset, prices, step)
+    opens = prices.stamp
+    bars = {name: prices.column(name) for name in ("open", "high", "low", "close", "volume")}
+    funding, settlements = np.zeros(len(opens)), np.zeros(len(opens), dtype=np.int64)
+    notes: list[str] = []
+    if what.role == "perp":
+        events = dataset.find(instrument, "funding")
+        notes += _missing(events, opens, prices.ends, missing_funding)
+        funding, settlements, priced = _charge(events, opens, prices, _mark(dataset, instrument))
+        notes += priced
+    return Clock(
+        instrument=what,
+        step=prices.key.timeframe,
+        opens=opens,
+        **bars,
+        funding=funding,
+        settlements=settlements,
+        notes=tuple(notes),
+    )
+
+
+def _at_step(dataset: Dataset, finest: Records, step: str | None) -> Records:
+    if step is None or step == finest.key.timeframe:
+        return finest
+    for one in dataset:
+        if one.instrument.id == finest.instrument.id and one.key.kind == "ohlcv" and one.key.timeframe == step:
+            return one
+    raise ConfigError(
+        f"market.clock is {step}, and {finest.instrument.id} has no {step} prices; its finest are {finest.key.timeframe}"
+    )
+
+
+def _mark(dataset: Dataset, instrument: str) -> Records | None:
+    try:
+        return dataset.find(instrument, "mark")
+    except MissingData:
+        return None
+
+
+def _charge(
+    events: Records, opens: np.ndarray, prices: Records, mark: Records | None
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Quote currency one BTC long pays in each bar, the count of settlements, and notes."""
+    stamps = events.stamp
+    closes_at, close = prices.ends, prices.column("close")
+    paid = events.column("rate") * events.column("spacing_hours") / events.column("rate_hours")
+    rows = np.searchsorted(opens, stamps, side="left") - 1
+    inside = (rows >= 0) & (stamps <= (closes_at[-1] if len(closes_at) else 0))
+    stamps, paid, rows = stamps[inside], paid[inside], rows[inside]
+    price = close[rows]
+    notes: list[str] = []
+    early = int((stamps < closes_at[rows]).sum())
+    if early:
+        notes.append(f"{early} settlements fall inside a clock bar: charged on that bar's opening quantity and close")
+    if mark is not None:
+        price, hits = _at_mark(mark, stamps, price)
+        notes.append(f"funding is charged on the mark price at {hits} of {len(stamps)} settlements, else on the close")
+    funding = np.bincount(rows, weights=paid * price, minlength=len(opens))
+    settlements = np.bincount(rows, minlength=len(opens)).astype(np.int64)
+    return funding, settlements, notes
+
+
+def _at_mark(mark: Records, stamps: np.ndarray, price: np.ndarray) -> tuple[np.ndarray, int]:
+    found = np.searchsorted(mark.ends, stamps)
+    exact = (found < len(mark)) & (mark.ends[np.minimum(found, len(mark) - 1)] == stamps)
+    marked = mark.column("close")[np.minimum(found, len(mark) - 1)]
+    return np.where(exact, marked, price), int(exact.sum())
+
+
+def _missing(events: Records, opens: np.ndarray, ends: np.ndarray, policy: MissingFunding) -> list[str]:
+    """Settlements that should be there and are not, between the clock's first open and last close."""
+    if len(opens) == 0:
+        return []
+    spacing = (events.column("spacing_hours") * _HOUR).astype(np.int64)
+    inside = (events.stamp > opens[0]) & (events.stamp <= ends[-1])
+    stamps, spacing = events.stamp[inside], spacing[inside]
+    if len(stamps) == 0:
+        raise MissingData(f"{events.key}: no settlement between {_say(opens[0])} and {_say(ends[-1])}; import its funding")
+    edges = np.concatenate([[opens[0]], stamps, [ends[-1]]])
+    widest = np.concatenate([spacing[:1], np.maximum(spacing, np.r_[spacing[1:], spacing[-1]])])
+    gaps = np.diff(edges)
+    due = 1.5 * widest
+    due[-1] = widest[-1]  # a settlement due at the very end of the clock is missing too
+    late = np.flatnonzero(np.r_[gaps[:-1] > due[:-1], gaps[-1] >= due[-1]])
+    if len(late) == 0:
+        return []
+    inner = late[late < len(gaps) - 1]
+    count = int(np.sum(gaps[inner] // widest[inner] - 1)) + (int(gaps[-1] // widest[-1]) if len(inner) < len(late) else 0)
+    where = f"first hole {_say(edges[late[0]])} to {_say(edges[late[0] + 1])}"
+    if policy == "refuse":
+        raise BadRecords(
+            f"{events.key}: about {max(count, 1)} settlements missing, {where}; start the data after it, or set "
+            "market.missing_funding: report to charge only those that are there"
+        )
+    return [f"about {max(count, 1)} funding settlements of {events.instrument.id} are missing ({where}): not charged"]
+
+
+def _say(instant: int) -> str:
+    return str(pd.Timestamp(instant, tz="UTC").strftime("%Y-%m-%d %H:%M"))
+

@@ -1,0 +1,1 @@
+"""The flow metrics: premium, open interest, funding, their z-scores, states and cycle extremes."""

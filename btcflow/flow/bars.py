@@ -1,0 +1,136 @@
+"""Bars: a panel seen at one timeframe, with the metrics computed on it so far."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from btcflow import timeframes
+from btcflow.errors import ConfigError
+from btcflow.flow.catalog import METRICS
+from btcflow.flow.options import FlowOptions, by_timeframe
+from btcflow.panel import Panel
+
+__all__ = ["Bars"]
+
+
+class Bars:
+    """The closed bars of one timeframe over a panel.
+
+    Row t of a bar holds the panel rows that open inside it; a bar that the panel does not cover to
+    its close is dropped, so the still-open bar can never be read. Scores are computed once and kept.
+
+    Attributes
+    ----------
+    panel, timeframe, options : what was asked for
+    opens, closes : (T,) int64 nanoseconds UTC
+    """
+
+    def __init__(self, panel: Panel, timeframe: str, options: FlowOptions | None = None) -> None:
+        self.panel, self.timeframe, self.options = panel, timeframe, options or FlowOptions()
+        if timeframes.parse(timeframe).seconds < timeframes.parse(panel.step).seconds:
+            raise ConfigError(f"timeframe {timeframe} is finer than the data, which are sampled every {panel.step}")
+        anchor = self.options.bars.nday_anchor
+        opens = timeframes.bar_open(panel.index, timeframe, anchor)
+        names = opens.unique()
+        closes = timeframes.bar_close(names, timeframe, anchor)
+        self._starts = np.flatnonzero(np.r_[True, np.diff(opens.as_unit("ns").asi8) != 0]) if len(opens) else np.empty(0, int)
+        ends = np.r_[self._starts[1:], len(panel)].astype(np.int64) if len(opens) else np.empty(0, int)
+        covered_to = panel.opens[-1] + panel.step_ns if len(panel) else 0
+        complete = closes.as_unit("ns").asi8 <= covered_to
+        self._starts, self._ends = self._starts[complete], ends[complete]
+        self.opens = names.as_unit("ns").asi8[complete]
+        self.closes = closes.as_unit("ns").asi8[complete]
+        self._scores: dict[tuple[Any, ...], np.ndarray] = {}
+
+    def __len__(self) -> int:
+        return len(self.opens)
+
+    @property
+    def index(self) -> pd.DatetimeIndex:
+        """Bar opens, tz-aware UTC; shape (T,)."""
+        return pd.DatetimeIndex(pd.to_datetime(self.opens, unit="ns", utc=True), name="open_time")
+
+    @property
+    def decided_at(self) -> np.ndarray:
+        """When each bar is decided: close plus the publication lag of what was read; int64 ns, (T,)."""
+        return self.closes + self.panel.decision_lag.value
+
+    @cached_property
+    def _nominal_rows(self) -> np.ndarray:
+        """Panel rows a full bar has, also where the panel starts inside the bar; shape (T,)."""
+        return (self.closes - self.opens) // self.panel.step_ns
+
+    # -- reductions: panel rows (rows,) -> bars (T,) -------------------------------------------------
+
+    def mean(self, values: np.ndarray, *, every: int = 1) -> np.ndarray:
+        """Mean of the non-NaN samples of each bar; NaN below the minimum coverage.
+
+        ``every`` is the number of panel rows per sample (24 for daily closes on hourly rows).
+        """
+        total, count = self._sum_and_count(values)
+        enough = count >= self.options.bars.min_coverage * np.maximum(1, self._nominal_rows // every)
+        return np.where(enough & (count > 0), total / np.maximum(count, 1), np.nan)
+
+    def sum(self, values: np.ndarray) -> np.ndarray:
+        """Sum of the non-NaN values of each bar; NaN where it has none."""
+        total, count = self._sum_and_count(values)
+        return np.where(count > 0, total, np.nan)
+
+    def last(self, values: np.ndarray) -> np.ndarray:
+        """The value of each bar's last panel row."""
+        return values[self._ends - 1]
+
+    def last_sample(self, values: np.ndarray) -> np.ndarray:
+        """The last non-NaN value inside each bar; NaN where it has none."""
+        rows = np.where(np.isfinite(values), np.arange(len(values)), -1)
+        found = np.maximum.accumulate(rows)[self._ends - 1] if len(values) else np.empty(0, int)
+        return np.where(found >= self._starts, values[found], np.nan)
+
+    def median(self, values: np.ndarray, *, every: int = 1) -> np.ndarray:
+        """Median of the non-NaN samples of each bar; NaN below the minimum coverage."""
+        middle = [np.nanmedian(part) if np.isfinite(part).any() else np.nan for part in self._parts(values)]
+        return np.where(np.isfinite(self.mean(values, every=every)), np.asarray(middle, dtype=np.float64), np.nan)
+
+    def _parts(self, values: np.ndarray) -> list[np.ndarray]:
+        return [values[start:end] for start, end in zip(self._starts, self._ends, strict=True)]
+
+    def _sum_and_count(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if len(self) == 0:
+            return np.empty(0), np.empty(0)
+        valid = np.isfinite(values)
+        used = values[: self._ends[-1]]
+        total = np.add.reduceat(np.where(valid, values, 0.0)[: len(used)], self._starts)
+        count = np.add.reduceat(valid[: len(used)].astype(np.int64), self._starts)
+        return total, count
+
+    # -- scores --------------------------------------------------------------------------------------
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """A metric at its default window and parameters; read-only, shape (T,)."""
+        return self.score(name)
+
+    def score(self, name: str, *, window: int | None = None, **parameters: float | None) -> np.ndarray:
+        """A metric at a window (bars) and parameters; computed once, read-only, shape (T,)."""
+        chosen = METRICS.get(name)
+        arguments: dict[str, Any] = {key: value for key, value in parameters.items() if value is not None}
+        if chosen.windowed:
+            arguments["window"] = self.window() if window is None else window
+        key = (name, *sorted(arguments.items()))
+        if key not in self._scores:
+            values = np.asarray(chosen(self, **arguments), dtype=np.float64)
+            values.setflags(write=False)
+            self._scores[key] = values
+        return self._scores[key]
+
+    def window(self) -> int:
+        """The default window of this timeframe, in bars."""
+        return by_timeframe(self.options.zscore.length, self.timeframe, "zscore.length")
+
+    def forget_beyond(self, count: int) -> None:
+        """Keep the newest ``count`` computed scores (a sweep over many windows bounds its memory so)."""
+        for key in list(self._scores)[: max(0, len(self._scores) - count)]:
+            del self._scores[key]

@@ -1,0 +1,162 @@
+"""Perp premium and spot premium of a basket, quote group by quote group.
+
+Sign: *perp premium* is positive where perpetuals trade above spot (leverage pays up). *Spot
+premium* is the same fact seen from spot: positive where spot trades above the perpetuals.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from btcflow import rolling
+from btcflow.errors import MissingData
+from btcflow.flow.metric import metric
+from btcflow.flow.options import PremiumOptions, by_timeframe
+from btcflow.flow.zscore import standardise
+from btcflow.stack import row_mean, row_median
+
+if TYPE_CHECKING:
+    from btcflow.flow.bars import Bars
+    from btcflow.panel import Panel
+
+__all__ = ["group_premium", "perp_premium", "perp_premium_raw", "prem_z", "spot_premium"]
+
+
+@metric(unit="%", needs=("close",))
+def perp_premium_raw(bars: Bars) -> np.ndarray:
+    """How far perpetuals trade above spot, before smoothing.
+
+    At every sample h and in every quote group g (USD with USD, USDT with USDT)
+    ``x_g = 100 (median perps / median spots - 1)``; ``x`` is the median over groups, and the bar's
+    value is the mean of ``x`` over the bar.
+
+    Returns
+    -------
+    (T,) float64, percent; positive = perps above spot
+
+    Notes
+    -----
+    A group is sampled on the coarsest native bar of its legs (hourly, or daily closes); groups of
+    different sampling meet on the coarsest of them. A leg without a price in the sample is absent,
+    never carried forward. NaN where fewer than ``bars.min_coverage`` of the samples are valid. No
+    warm-up.
+
+    References
+    ----------
+    definitions of the "BTC Flow Dashboard" script, public description.
+    """
+    options, panel = bars.options.premium, bars.panel
+    groups = _groups(panel, options)
+    every = max(_sampling(panel, quote) for quote in groups)
+    samples = np.column_stack([group_premium(panel, quote, options) for quote in groups])
+    premium = row_median(samples)
+    if every > 1:
+        premium = np.where(_ends_sample(panel, every), premium, np.nan)
+    if options.bar_agg == "close":
+        return bars.last(premium)
+    reduce = bars.mean if options.bar_agg == "mean" else bars.median
+    return reduce(premium, every=every)
+
+
+@metric(unit="%", needs=("close",))
+def perp_premium(bars: Bars) -> np.ndarray:
+    """How far perpetuals trade above spot, smoothed by an EMA of ``premium.smooth`` bars.
+
+    ``Y = EMA(X, k)``. Positive = perps rich: leverage leads.
+
+    Returns
+    -------
+    (T,) float64, percent
+
+    Notes
+    -----
+    NaN where the raw premium is NaN; warm-up k - 1 bars, again after a hole longer than k bars.
+    """
+    length = by_timeframe(bars.options.premium.smooth, bars.timeframe, "premium.smooth")
+    return rolling.ema(bars["perp_premium_raw"], length, max_hole=length)
+
+
+@metric(unit="%", needs=("close",))
+def spot_premium(bars: Bars) -> np.ndarray:
+    """How far spot trades above perpetuals: ``100 (1 / (1 + Y/100) - 1)``.
+
+    The displayed series of the script. Positive = spot rich: spot buyers lead.
+
+    Returns
+    -------
+    (T,) float64, percent
+
+    Notes
+    -----
+    NaN and warm-up as ``perp_premium``; the sign is opposite to it.
+    """
+    return np.asarray(100.0 * (1.0 / (1.0 + bars["perp_premium"] / 100.0) - 1.0))
+
+
+@metric(unit="z", needs=("close",), windowed=True)
+def prem_z(bars: Bars, *, window: int) -> np.ndarray:
+    """The z-score of the smoothed perp premium; positive = perps richer than usual.
+
+    Returns
+    -------
+    (T,) float64, standard deviations
+
+    Notes
+    -----
+    Population std, floor ``zscore.floor.premium_pct`` percentage points. NaN until ``window`` valid
+    bars, and where the premium is NaN.
+    """
+    floor = bars.options.zscore.floor.premium_pct
+    return standardise(bars, bars["perp_premium"], window=window, floor=floor)
+
+
+def group_premium(panel: Panel, quote: str, options: PremiumOptions) -> np.ndarray:
+    """``100 (P / S - 1)`` of one quote group at every panel row; NaN where a side has too few legs; (rows,)."""
+    close = panel["close"]
+    spot, perp = close[:, panel.columns("spot", quote)], close[:, panel.columns("perp", quote)]
+    live = _near_the_median(np.column_stack([spot, perp]), options.max_dev)
+    spot, perp = np.where(live[:, : spot.shape[1]], spot, np.nan), np.where(live[:, spot.shape[1] :], perp, np.nan)
+    centre = row_median if options.agg == "median" else row_mean
+    enough = (np.isfinite(spot).sum(axis=1) >= options.min_spot) & (np.isfinite(perp).sum(axis=1) >= options.min_perp)
+    return np.where(enough, 100.0 * (centre(perp) / centre(spot) - 1.0), np.nan)
+
+
+def _near_the_median(legs: np.ndarray, limit: float) -> np.ndarray:
+    """Legs within ``limit`` (log) of the median of all live legs; tested where at least three are live."""
+    count = np.isfinite(legs).sum(axis=1)
+    distance = np.abs(np.log(legs / row_median(legs)[:, None]))
+    return np.isfinite(legs) & ((distance <= limit) | (count < 3)[:, None])
+
+
+def _groups(panel: Panel, options: PremiumOptions) -> tuple[str, ...]:
+    """Quote groups with both sides: those the options name, else the hourly ones, else all."""
+    both = sorted({panel.instruments[v].quote for v in _priced(panel, "spot")} & {panel.instruments[v].quote for v in _priced(panel, "perp")})
+    if options.groups is not None:
+        absent = [quote for quote in options.groups if quote not in both]
+        if absent:
+            raise MissingData(
+                f"premium.groups names {', '.join(absent)}, and the panel has no spot and perp prices in it; "
+                f"groups with both sides: {', '.join(both) or 'none'}"
+            )
+        return options.groups
+    if not both:
+        raise MissingData("the premium needs a spot and a perpetual with prices in the same quote currency; add one to the universe")
+    hourly = tuple(quote for quote in both if _sampling(panel, quote) == 1)
+    return hourly or tuple(both)
+
+
+def _priced(panel: Panel, role: str) -> list[int]:
+    return [int(v) for v in panel.columns(role) if panel.sampling["close"][v] > 0]
+
+
+def _sampling(panel: Panel, quote: str) -> int:
+    """Panel rows per sample of a group: the coarsest of its legs."""
+    legs = [v for role in ("spot", "perp") for v in panel.columns(role, quote)]
+    return int(max(panel.sampling["close"][legs]))
+
+
+def _ends_sample(panel: Panel, every: int) -> np.ndarray:
+    """Rows that close a coarse sample (the last hour of a day for daily closes)."""
+    return np.asarray((panel.opens // panel.step_ns + 1) % every == 0)

@@ -1,0 +1,1 @@
+"""Runs: carry an experiment out, keep its answer in a folder, and prove it again."""

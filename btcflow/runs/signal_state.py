@@ -1,0 +1,187 @@
+"""The dashboard's state as of a time: every metric, every condition, and what the rule wants."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import pandas as pd
+
+from btcflow.config.experiment import Experiment
+from btcflow.config.load import strategy_of
+from btcflow.config.market_data import load_dataset, panel_of
+from btcflow.errors import MissingData
+from btcflow.flow.bars import Bars
+from btcflow.flow.catalog import METRICS
+from btcflow.flow.confluence import STATES
+from btcflow.rules.decide import condition_score, decide, threshold_of
+from btcflow.rules.rule import SIDES, Assignment, FreeForm, Rule
+from btcflow.rules.sentence import sentence
+from btcflow.runs.evaluate import bars_of
+from btcflow.runs.summary import plain
+
+__all__ = ["ConditionState", "MetricState", "SignalState", "signal_states"]
+
+_SCORES = {"spot_premium": "prem_z", "perp_premium": "prem_z", "oi_index": "oi_z", "funding_8h": "fund_z", "funding_apr": "fund_z"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricState:
+    """One metric on the last closed bar: value and unit, z and its window, sources counted, newest input."""
+
+    name: str
+    value: float
+    unit: str
+    z: float | None
+    window: int | None
+    sources: int | None
+    newest_input: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConditionState:
+    """One condition of the rule: its text, the score's value against the threshold, and whether it holds."""
+
+    side: str
+    text: str
+    value: float
+    threshold: float
+    holds: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignalState:
+    """What one timeframe says as of a time."""
+
+    timeframe: str
+    bar: str
+    closed: str
+    decided_at: str
+    synthetic: bool
+    price: float
+    metrics: tuple[MetricState, ...]
+    conditions: tuple[ConditionState, ...]
+    state: str | None
+    state_since: str | None
+    target: float
+    target_since: str | None
+    sentence: str
+
+    def plain(self) -> dict[str, object]:
+        """Plain JSON data."""
+        result: dict[str, object] = plain(asdict(self))
+        return result
+
+
+def signal_states(experiment: Experiment, at: pd.Timestamp | None = None) -> tuple[SignalState, ...]:
+    """The state of each timeframe, from what was known at ``at`` (default: the end of the data).
+
+    Raises
+    ------
+    MissingData
+        where no bar had closed by then.
+    """
+    strategy = strategy_of(experiment)
+    panel = panel_of(experiment, load_dataset(experiment))
+    if at is not None:
+        panel = panel.upto(at)
+    values = strategy.assign(experiment.params)
+    return tuple(_state(experiment, strategy, values, Bars(panel, frame, experiment.flow)) for frame in experiment.frames)
+
+
+def _state(experiment: Experiment, strategy: Rule | FreeForm, values: Assignment, wide: Bars) -> SignalState:
+    own = bars_of(experiment, strategy, wide)
+    if len(own) == 0:
+        raise MissingData(f"no {own.timeframe} bar had closed by then; the data begin {_first(wide)}")
+    targets = decide(strategy, own, [values])[:, 0]
+    state, since = _confluence(wide)
+    return SignalState(
+        timeframe=own.timeframe,
+        bar=_say(own.opens[-1]),
+        closed=_say(own.closes[-1]),
+        decided_at=_say(own.decided_at[-1]),
+        synthetic=own.panel.synthetic,
+        price=float(own["price"][-1]),
+        metrics=tuple(_metrics(wide)),
+        conditions=tuple(_conditions(strategy, values, own)),
+        state=state,
+        state_since=since,
+        target=float(targets[-1]),
+        target_since=_say(own.decided_at[_since(targets)]),
+        sentence=sentence(strategy, values, own),
+    )
+
+
+def _metrics(bars: Bars) -> list[MetricState]:
+    have = set(bars.panel.fields)
+    found = []
+    for name, score in _SCORES.items():
+        chosen = METRICS.get(name)
+        if not set(chosen.needs) <= have:
+            continue
+        found.append(
+            MetricState(
+                name=name,
+                value=float(bars[name][-1]),
+                unit=chosen.unit,
+                z=float(bars[score][-1]) * (-1.0 if name == "spot_premium" else 1.0),
+                window=bars.window(),
+                sources=_sources(bars, name),
+                newest_input=_newest(bars, chosen.needs),
+            )
+        )
+    return found
+
+
+def _sources(bars: Bars, name: str) -> int | None:
+    """How many venues stand behind the last value."""
+    if name.startswith("oi"):
+        return int(bars["oi_venues"][-1])
+    if name.startswith("funding"):
+        return int(bars["funding_venues"][-1])
+    close = bars.panel["close"]
+    last = np.vstack([bars.last_sample(close[:, v])[-1:] for v in range(close.shape[1])])
+    return int(np.isfinite(last).sum())
+
+
+def _newest(bars: Bars, needs: tuple[str, ...]) -> str | None:
+    """The oldest of the newest inputs: how stale the value may be."""
+    rows = []
+    for name in needs:
+        known = np.flatnonzero(np.isfinite(bars.panel[name]).any(axis=1))
+        if len(known):
+            rows.append(int(known[-1]))
+    return _say(bars.panel.opens[min(rows)] + bars.panel.step_ns) if rows else None
+
+
+def _conditions(strategy: Rule | FreeForm, values: Assignment, bars: Bars) -> list[ConditionState]:
+    if isinstance(strategy, FreeForm):
+        return []
+    found = []
+    for side in SIDES:
+        for one in (one for group in getattr(strategy, side) for one in group):
+            score, limit = float(condition_score(one, bars, values)[-1]), threshold_of(one, values)
+            compare = {">=": score >= limit, "<=": score <= limit, ">": score > limit, "<": score < limit}
+            found.append(ConditionState(side=side, text=str(one), value=score, threshold=limit, holds=bool(compare[one.op])))
+    return found
+
+
+def _confluence(bars: Bars) -> tuple[str | None, str | None]:
+    if not set(METRICS.get("state_code").needs) <= set(bars.panel.fields):
+        return None, None
+    codes = bars["state_code"]
+    return STATES[int(codes[-1])], _say(bars.decided_at[_since(codes)])
+
+
+def _since(values: np.ndarray) -> int:
+    """The first row of the run of equal values that ends the series."""
+    changed = np.flatnonzero(values[1:] != values[:-1])
+    return int(changed[-1]) + 1 if len(changed) else 0
+
+
+def _first(bars: Bars) -> str:
+    return _say(bars.panel.opens[0]) if len(bars.panel) else "later"
+
+
+def _say(instant: int) -> str:
+    return str(pd.Timestamp(int(instant), unit="ns", tz="UTC").strftime("%Y-%m-%dT%H:%M:%SZ"))

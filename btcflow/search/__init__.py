@@ -1,0 +1,1 @@
+"""Search: the space of parameter sets, splits of time, and the one door to Optuna."""

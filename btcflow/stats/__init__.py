@@ -1,0 +1,1 @@
+"""Statistics: what a result is worth, and whether luck explains it."""

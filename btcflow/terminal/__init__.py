@@ -1,0 +1,1 @@
+"""What the command line says: tables and sentences, as plain text."""

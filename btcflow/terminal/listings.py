@@ -1,0 +1,116 @@
+"""Lists: what can be named in a config, the runs made so far, the series in the store."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from btcflow.errors import UnknownName
+from btcflow.terminal.tables import number, table
+
+__all__ = ["import_files_text", "listing", "store_text"]
+
+
+def listing(what: str, runs: Path) -> str:
+    """The text of ``btcflow list WHAT``."""
+    kinds: dict[str, Callable[[], str]] = {
+        "metrics": _metrics,
+        "strategies": _strategies,
+        "configs": _configs,
+        "runs": lambda: _runs(runs),
+    }
+    if what not in kinds:
+        raise UnknownName("list", what, kinds)
+    return kinds[what]()
+
+
+def store_text(path: Path | None) -> str:
+    """The series in the store."""
+    from btcflow.data.store import Store, default_store_path
+
+    store = Store(path or default_store_path())
+    rows = [
+        [
+            str(entry.key),
+            f"{entry.rows:,}",
+            str(entry.first)[:16],
+            str(entry.last)[:16],
+            entry.content_sha256[:12],
+            "SIMULATED" if entry.synthetic else "",
+        ]
+        for entry in store.entries()
+    ]
+    return table(["series", "rows", "first", "last", "sha256", ""], rows)
+
+
+def import_files_text(folder: Path, spec: Path, store_path: Path | None) -> str:
+    """Import a folder as its spec says, and tell what was read, kept and dropped."""
+    from btcflow.data.import_spec import ImportSpec
+    from btcflow.data.imports import import_files
+    from btcflow.data.store import Store, default_store_path
+    from btcflow.yaml_model import load_model
+
+    path = store_path or default_store_path()
+    report = import_files(folder, load_model(spec, ImportSpec), Store(path))
+    rows = [
+        [
+            str(one.key),
+            f"{one.read:,}",
+            f"{one.kept:,}",
+            str(one.first)[:10],
+            str(one.last)[:10],
+            str(one.missing),
+            "; ".join([f"{count} dropped: {reason}" for reason, count in one.dropped] + list(one.notes)),
+        ]
+        for one in report
+    ]
+    return table(["series", "rows read", "kept", "first", "last", "missing", "notes"], rows) + f"\nstore  {path}"
+
+
+def _metrics() -> str:
+    from btcflow.flow.catalog import METRICS
+
+    rows = [[name, one.about.splitlines()[0], one.unit, "yes" if one.windowed else ""] for name, one in METRICS.items()]
+    return _left(["metric", "meaning", "unit", "window"], rows)
+
+
+def _strategies() -> str:
+    from btcflow.rules.strategies import STRATEGIES
+
+    rows = [[name, one.claim, ", ".join(one.parameters)] for name, one in STRATEGIES.items()]
+    return _left(["strategy", "claim", "parameters"], rows)
+
+
+def _configs() -> str:
+    from btcflow.registry import shipped
+
+    rows = []
+    for path in sorted(shipped("configs").glob("*.yaml")):
+        first = path.read_text(encoding="utf-8").splitlines()[0]
+        rows.append([path.stem, first.removeprefix("# ") if first.startswith("#") else ""])
+    return _left(["config", "question"], rows)
+
+
+def _runs(folder: Path) -> str:
+    rows = []
+    for path in sorted(folder.glob("*/*/summary.json")):
+        summary = json.loads(path.read_text(encoding="utf-8"))
+        rows.append(
+            [
+                str(path.parent),
+                summary["timeframe"],
+                number(summary["in_sample"]["sharpe"]),
+                number(summary["out_of_sample"]["sharpe"]),
+                str(summary["verdict"]["trials"]),
+                summary["verdict"]["label"] + (" SIMULATED" if summary["synthetic"] else ""),
+            ]
+        )
+    if not rows:
+        return f"no runs in {folder}; make one with `btcflow run configs/demo.yaml`"
+    return table(["run", "timeframe", "Sharpe in", "out", "trials", "verdict"], rows)
+
+
+def _left(header: list[str], rows: list[list[str]]) -> str:
+    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in [header, *rows])
