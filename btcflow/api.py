@@ -14,7 +14,7 @@ from btcflow.config.load import experiment_of, load_config
 from btcflow.config.market_data import load_dataset, panel_of
 from btcflow.engine.ledger import Ledger, settle
 from btcflow.engine.market import Market
-from btcflow.engine.signals import ParameterGrid, Signals, assignments, clock_targets, signal_frames
+from btcflow.engine.signals import ParameterGrid, Signals, assignments, clock_targets, is_list, signal_frames
 from btcflow.flow.bars import Bars
 from btcflow.flow.options import FlowOptions
 from btcflow.panel import Panel
@@ -109,12 +109,14 @@ def portfolio(
     """A vectorbt Portfolio of the strategy, with funding in its cash flow.
 
     Parameters are those of :func:`signals_matrix`. Value, returns, Sharpe, drawdowns, stats and
-    plots include funding; the index is tz-naive UTC, as vectorbt wants it.
+    plots include funding; the index is tz-naive UTC, as vectorbt wants it. Without lists in
+    ``params`` it is a portfolio of one column and its statistics are numbers, else series.
     """
     from btcflow.engine.portfolio import funded_portfolio
 
     ledger, columns = _ledger(strategy, panel, timeframe, params, market or Market(), options)
-    return funded_portfolio(ledger, columns)
+    whole = funded_portfolio(ledger, columns)
+    return whole if any(is_list(value) for value in (params or {}).values()) else whole.iloc[0]
 
 
 def sweep(config: str | Path | Experiment, *, journal: Path | None = None, progress: ProgressBar | None = None) -> pd.DataFrame:

@@ -189,6 +189,8 @@ def _faults(group: Sequence[_Error], model: Any, data: Any) -> Iterator[Fault]:
         yield from _own_words(first, data)
     else:
         phrases = list(dict.fromkeys(filter(None, map(_expected, group))))
+        if "a number" in phrases and "a whole number" in phrases:
+            phrases.remove("a whole number")
         wanted = f"expected {_one_of(phrases)}" if phrases else first.text
         at_key = bool(first.parts) and first.parts[-1] == "[key]"
         yield Fault(first.path, f"{wanted}, got {_got(first.value)}", _hint(group, phrases), None, at_key)
@@ -247,7 +249,8 @@ def _own_words(error: _Error, data: Any) -> Iterator[Fault]:
     """The messages of our own validators; one that begins with a key path is shown at that key."""
     cause = error.details.get("error")
     for text in cause.problems if isinstance(cause, ConfigError) else [str(cause)]:
-        yield Fault(_named_place(text, error.path, data), text)
+        place = _named_place(text, error.path, data)
+        yield Fault(place, text.removeprefix(f"{place[-1]}: ") if place else text)
 
 
 def _named_place(text: str, within: Loc, data: Any) -> Loc:
@@ -265,9 +268,11 @@ def _quoted(text: str) -> list[str]:
 
 
 def _nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that was meant: the same but for case, a close one, or one that ``name`` goes on from."""
     names = list(known)
     same = [one for one in names if one.casefold() == name.casefold()]
-    return same[0] if same else nearest(name, names)
+    begun = [one for one in names if len(one) > 1 and name.casefold().startswith(one.casefold())]
+    return same[0] if same else nearest(name, names) or max(begun, key=len, default=None)
 
 
 # ---- the keys a section may have ----------------------------------------------------------------

@@ -91,6 +91,10 @@ class Panel:
         keep = [one.role == role and (quote is None or one.quote == quote) for one in self.instruments]
         return np.flatnonzero(keep)
 
+    def closes_sample(self, every: int) -> np.ndarray:
+        """Rows that close a sample of ``every`` rows (24 on an hourly panel: the last hour of a day); (T,) bool."""
+        return np.asarray((self.opens // self.step_ns + 1) % every == 0)
+
     def upto(self, instant: pd.Timestamp) -> Panel:
         """What could have been known by ``instant``."""
         rows = int(np.searchsorted(self.decided_at, instant.value, side="right"))

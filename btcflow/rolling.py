@@ -242,8 +242,10 @@ def _later(values: Array, by: int) -> Array:
 
 def _too_long(rows: Array, n: int, max_gap: float | None, before: int) -> Array:
     """Where the ``n`` values (ending ``before`` values ago) reach back more than ``n + max_gap`` bars."""
-    gap = _limit("max_gap", math.inf if max_gap is None else max_gap)
     out = np.zeros(len(rows), dtype=bool)
+    if max_gap is None:
+        return out
+    gap = _limit("max_gap", max_gap)
     first = n - 1 + before
     if first < len(rows):
         out[first:] = rows[first:] - rows[: len(rows) - first] + 1 - before > n + gap
@@ -253,7 +255,8 @@ def _too_long(rows: Array, n: int, max_gap: float | None, before: int) -> Array:
 def _spread(length: int, rows: Array, values: Array, refused: Array) -> Array:
     """The values on their bars, NaN elsewhere and where refused."""
     out = np.full(length, np.nan)
-    out[rows] = np.where(refused, np.nan, values)
+    out[rows] = values
+    out[rows[refused]] = np.nan
     return out
 
 

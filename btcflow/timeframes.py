@@ -25,10 +25,12 @@ __all__ = ["COMPARED", "KNOWN", "Anchor", "Timeframe", "bar_close", "bar_open", 
 
 Anchor = Literal["tv_year_reset", "epoch"]
 KNOWN = ("5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1D", "2D", "3D", "5D", "1W", "2W", "1M", "3M")
-"""The spellings offered in messages; any ``<n><unit>`` that divides its parent unit is accepted."""
+"""The spellings offered in messages; any ``<n><unit>`` that divides a day or fits into a year is accepted."""
 COMPARED = ("1D", "3D", "1W", "1M")
 
 _UNIT_SECONDS = {"m": 60, "h": 3600, "D": 86_400, "W": 7 * 86_400}
+_IN_A_DAY = {"m": 1440, "h": 24}
+_IN_A_YEAR = {"D": 365, "W": 52, "M": 12}
 _YEAR_DAYS = 365.0
 
 
@@ -61,10 +63,11 @@ def parse(text: str) -> Timeframe:
     match = re.fullmatch(r"([1-9]\d*)([mhDWM])", text)
     if match:
         frame = Timeframe(int(match[1]), match[2])
-        whole = {"m": 1440, "h": 24}.get(frame.unit)
-        if whole is None or whole % frame.count == 0:
+        if frame.unit in _IN_A_DAY and _IN_A_DAY[frame.unit] % frame.count == 0:
             return frame
-    close = nearest(text, KNOWN) or nearest(text.upper(), KNOWN)
+        if frame.unit in _IN_A_YEAR and frame.count <= _IN_A_YEAR[frame.unit]:
+            return frame
+    close = next((one for one in KNOWN if one.lower() == text.lower()), None) or nearest(text, KNOWN)
     hint = f"; did you mean {close!r}?" if close else f"; known: {', '.join(KNOWN)}"
     raise ConfigError(f"{text!r} is not a timeframe{hint}")
 
@@ -101,14 +104,18 @@ def bar_open(index: pd.DatetimeIndex, timeframe: str, anchor: Anchor = "tv_year_
     """
     import pandas as pd
 
-    if index.tz is None:
-        raise ValueError("bar_open needs tz-aware times, got a naive index: localize it to UTC first")
     seconds = _seconds(index)
     return pd.DatetimeIndex(pd.to_datetime(_open_seconds(seconds, parse(timeframe), anchor), unit="s", utc=True))
 
 
 def bar_close(opens: pd.DatetimeIndex, timeframe: str, anchor: Anchor = "tv_year_reset") -> pd.DatetimeIndex:
-    """The close (= the next bar's open) of the bars that open at ``opens``; UTC, shape (T,)."""
+    """The close (= the next bar's open) of the bars that open at ``opens``; UTC, shape (T,).
+
+    Raises
+    ------
+    ValueError
+        for a naive index.
+    """
     import pandas as pd
 
     seconds = _close_seconds(_seconds(opens), parse(timeframe), anchor)
@@ -119,12 +126,16 @@ def _seconds(index: pd.DatetimeIndex) -> np.ndarray:
     """Whole seconds since 1970, rounded down; shape (T,), int64."""
     import numpy as np
 
+    if index.tz is None:
+        raise ValueError("bars need tz-aware times, got a naive index: localize it to UTC first")
     return np.asarray(index.tz_convert("UTC").tz_localize(None).to_numpy().astype("datetime64[s]").astype(np.int64))
 
 
 def _open_seconds(seconds: np.ndarray, frame: Timeframe, anchor: Anchor) -> np.ndarray:
+    import numpy as np
+
     if frame.unit in "mh":
-        return seconds - seconds % frame.seconds
+        return np.asarray(seconds - seconds % frame.seconds)
     days = seconds // 86_400
     if frame.unit == "D":
         start = _day_slot(days, frame.count, anchor)
@@ -132,7 +143,7 @@ def _open_seconds(seconds: np.ndarray, frame: Timeframe, anchor: Anchor) -> np.n
         start = _week_slot(days, frame.count)
     else:
         start = _month_slot(days, frame.count)
-    return start * 86_400
+    return np.asarray(start * 86_400)
 
 
 def _close_seconds(opens: np.ndarray, frame: Timeframe, anchor: Anchor) -> np.ndarray:
@@ -145,13 +156,13 @@ def _close_seconds(opens: np.ndarray, frame: Timeframe, anchor: Anchor) -> np.nd
     if frame.unit == "M":
         months = days.astype("datetime64[D]").astype("datetime64[M]") + frame.count
         nominal = months.astype("datetime64[D]").astype(np.int64)
-        return np.minimum(nominal, _next_year(days)) * 86_400
+        return np.asarray(np.minimum(nominal, _next_year(days)) * 86_400)
     nominal = days + frame.count * (7 if frame.unit == "W" else 1)
     if frame.count > 1 and frame.unit == "D" and anchor == "tv_year_reset":
         nominal = np.minimum(nominal, _next_year(days))
     if frame.count > 1 and frame.unit == "W":
         nominal = np.minimum(nominal, _first_monday(_next_year(days)))
-    return nominal * 86_400
+    return np.asarray(nominal * 86_400)
 
 
 def _year_start(days: np.ndarray) -> np.ndarray:
@@ -168,24 +179,24 @@ def _next_year(days: np.ndarray) -> np.ndarray:
 
 
 def _day_slot(days: np.ndarray, count: int, anchor: Anchor) -> np.ndarray:
-    start = _year_start(days) if anchor == "tv_year_reset" and count > 1 else 0
-    return start + (days - start) // count * count
+    start: np.ndarray | int = _year_start(days) if anchor == "tv_year_reset" and count > 1 else 0
+    slot: np.ndarray = start + (days - start) // count * count
+    return slot
 
 
 def _first_monday(year_start: np.ndarray) -> np.ndarray:
     """Day number of the first Monday on or after a year's first day (day 4 of 1970 was a Monday)."""
-    return year_start + (4 - year_start) % 7
+    monday: np.ndarray = year_start + (4 - year_start) % 7
+    return monday
 
 
 def _week_slot(days: np.ndarray, count: int) -> np.ndarray:
-    import numpy as np
-
-    monday = days - (days - 4) % 7
+    monday: np.ndarray = days - (days - 4) % 7
     if count == 1:
         return monday
     first = _first_monday(_year_start(monday))
-    first = np.where(monday < first, _first_monday(_year_start(_year_start(monday) - 1)), first)
-    return first + (monday - first) // (7 * count) * (7 * count)
+    slot: np.ndarray = first + (monday - first) // (7 * count) * (7 * count)
+    return slot
 
 
 def _month_slot(days: np.ndarray, count: int) -> np.ndarray:

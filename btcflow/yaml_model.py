@@ -94,9 +94,13 @@ class Source:
         spot = self._spot(Fault(loc, ""))
         return f"{self._head(spot)}{self._snippet(spot)}"
 
-    def problem(self, loc: Loc, message: str, hint: str | None = None) -> str:
-        """One problem at ``loc`` as every other is told: place, key path, message, line, caret and hint."""
-        return self._told(Fault(loc, message, hint))
+    def problem(self, loc: Loc, message: str, hint: str | None = None, *, key: bool = False) -> str:
+        """One problem at ``loc`` as every other is told: place, key path, message, line, caret and hint.
+
+        ``key`` points at the key rather than at its value: the name itself is what is wrong.
+        """
+        spot = self.text.spots.get(loc) if key else None
+        return self._told(Fault(loc, message, hint, spot._replace(value=None) if spot is not None and spot.key else None))
 
     def _spot(self, fault: Fault) -> Spot:
         if fault.spot is not None:

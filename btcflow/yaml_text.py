@@ -166,7 +166,7 @@ _PLAIN = (
     (r"'\\t'", "a tab where YAML allows only spaces; indent with spaces"),
     ("mapping values are not allowed", "a ':' that does not fit here; check the indentation, or quote the value"),
     ("could not find expected ':'", "a key without ':'; expected 'key: value'"),
-    ("expected <block end>", "does not line up with the lines above; check the indentation and the quotes"),
+    ("expected <block end>", "does not line up with the lines above; check the indentation"),
     ("expected ',' or", "a bracket is not closed, or a comma is missing"),
     ("but found another document", "a second document ('---'); expected one"),
     ("found undefined alias", "an alias (*name) without its anchor (&name) above"),

@@ -95,7 +95,17 @@ def _trades(ledger: pd.DataFrame) -> pd.DataFrame:
         row |= {"side": "long" if side > 0 else "short", "quantity": 1.0, "entry_open": entry, "exit_open": leave}
         row |= {"entry_fill": entry * (1 + side * SLIP), "exit_fill": leave * (1 - side * SLIP), "bars": last - first}
         rows.append(row | parts | {"net": sum(parts.values()), "return": sum(parts.values()) / entry, "open": is_open})
-    names = ["entry_time", "exit_time", "side", "quantity", "entry_open", "exit_open", "entry_fill", "exit_fill", "bars"]
+    names = [
+        "entry_time",
+        "exit_time",
+        "side",
+        "quantity",
+        "entry_open",
+        "exit_open",
+        "entry_fill",
+        "exit_fill",
+        "bars",
+    ]
     names += ["price_pnl", "funding", "fees", "slippage", "net", "return", "open"]
     frame = pd.DataFrame(rows, columns=names)
     return frame.assign(exit_time=pd.to_datetime(frame["exit_time"], utc=True), open=frame["open"].astype(bool))
@@ -161,10 +171,19 @@ def _performance(equity: pd.DataFrame, trades: pd.DataFrame, segment: str, colum
     if part.empty:
         return empty | {"trades": 0, "start": None, "end": None, "days": 0}
     values = part[column].to_numpy()
-    inside = trades[trades["entry_time"].between(part["time"].iloc[0], part["time"].iloc[-1])] if len(trades) else trades
-    figures = {"total_return": values[-1] / values[0] - 1, "max_drawdown": float((values / np.maximum.accumulate(values) - 1).min())}
+    inside = (
+        trades[trades["entry_time"].between(part["time"].iloc[0], part["time"].iloc[-1])] if len(trades) else trades
+    )
+    figures = {
+        "total_return": values[-1] / values[0] - 1,
+        "max_drawdown": float((values / np.maximum.accumulate(values) - 1).min()),
+    }
     figures |= {"sharpe": 0.41, "cagr": 0.07, "volatility": 0.31, "sortino": 0.6, "calmar": None, "turnover": 42.1}
-    figures |= {"exposure": 0.5, "win_rate": float((inside["net"] > 0).mean()) if len(inside) else None, "profit_factor": 1.08}
+    figures |= {
+        "exposure": 0.5,
+        "win_rate": float((inside["net"] > 0).mean()) if len(inside) else None,
+        "profit_factor": 1.08,
+    }
     dates = {"start": part["time"].iloc[0].isoformat(), "end": part["time"].iloc[-1].isoformat()}
     return empty | figures | {"trades": len(inside), "average_hold_hours": 60.0, "days": len(part) / 24} | dates
 
@@ -179,7 +198,9 @@ _PARTS = {"price": "price_pnl", "funding": "funding", "fees": "fees", "slippage"
 _SEGMENTS = ("in_sample", "out_of_sample")
 
 
-def _summary(equity: pd.DataFrame, ledger: pd.DataFrame, trades: pd.DataFrame, trials: int, hours: int) -> dict[str, Any]:
+def _summary(
+    equity: pd.DataFrame, ledger: pd.DataFrame, trades: pd.DataFrame, trials: int, hours: int
+) -> dict[str, Any]:
     performance = {name: _performance(equity, trades, name) for name in _SEGMENTS}
     first, last = equity["time"].iloc[0].isoformat(), equity["time"].iloc[-1].isoformat()
     timeframe = {1: "1h", 4: "4h", 24: "1D"}[hours]
@@ -187,9 +208,18 @@ def _summary(equity: pd.DataFrame, ledger: pd.DataFrame, trades: pd.DataFrame, t
         {"timeframe": name, "signals_per_year": 8760.0 / 4**row, **copy.deepcopy(performance), "span": {"start": first}}
         for row, name in enumerate((timeframe, "3D"))
     ]
-    marks = {name: {part: _performance(equity, trades, part, name) for part in _SEGMENTS} for name in ("buy_and_hold", "spot")}
+    marks = {
+        name: {part: _performance(equity, trades, part, name) for part in _SEGMENTS}
+        for name in ("buy_and_hold", "spot")
+    }
     shares = {name: _account(ledger, (equity["segment"] == name).to_numpy()) for name in _SEGMENTS}
-    fold = {"train_start": first, "train_end": first, "test_start": first, "test_end": last, "params": {"oi_window": 200}}
+    fold = {
+        "train_start": first,
+        "train_end": first,
+        "test_start": first,
+        "test_end": last,
+        "params": {"oi_window": 200},
+    }
     fold |= {"train_sharpe": 1.12, "test_sharpe": -0.2, "train_return": 0.31, "test_return": -0.04}
     count = max(trials, 1)
     return {
@@ -199,14 +229,14 @@ def _summary(equity: pd.DataFrame, ledger: pd.DataFrame, trades: pd.DataFrame, t
         "synthetic": True,
         "strategy": {
             "name": "oi_fade",
-            "sentence": "Short when open interest is at least 2.0 sigma above its mean and longs pay, out when it is back below 1.0.",
+            "sentence": "Short when open interest is at least 2.0 sigma above its mean, out when it is back below 1.0.",
             "params": {"oi_window": 200, "oi_entry": 2.0, "side": "both"},
         },
         "timeframe": timeframe,
         "timeframes": compared,
         "verdict": {
             "label": "NOT ASSESSED",
-            "sentence": f"No test of luck was run: the figures below are the best of {count} trials and say nothing by themselves.",
+            "sentence": f"No test of luck was run: the figures are the best of {count} trials.",
             "p": None,
             "trials": count,
         },
@@ -215,11 +245,27 @@ def _summary(equity: pd.DataFrame, ledger: pd.DataFrame, trades: pd.DataFrame, t
         "attribution": {**shares, "total": _account(ledger, np.ones(len(ledger), dtype=bool))},
         "folds": [fold],
         "market": {
-            **{"instrument": "simulated:BTCUSDT", "fee": FEE, "slippage": SLIP, "delay": 0, "exposure": 1.0, "leverage": 1.0},
+            **{
+                "instrument": "simulated:BTCUSDT",
+                "fee": FEE,
+                "slippage": SLIP,
+                "delay": 0,
+                "exposure": 1.0,
+                "leverage": 1.0,
+            },
             **{"capital": CAPITAL, "clock": "1h"},
         },
         "data": {
-            "series": [{"key": "simulated:BTCUSDT/ohlcv", "rows": len(ledger), "first": first, "last": last, "source": "simulated", "sha256": "ab" * 32}],
+            "series": [
+                {
+                    "key": "simulated:BTCUSDT/ohlcv",
+                    "rows": len(ledger),
+                    "first": first,
+                    "last": last,
+                    "source": "simulated",
+                    "sha256": "ab" * 32,
+                }
+            ],
             "start": first,
             "end": last,
             "notes": ["2 funding settlements are missing and were reported, not filled"],

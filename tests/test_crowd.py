@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from btcflow.data.crowd import World, world
+from btcflow.data.crowd import World, _draw, _path, world
 from btcflow.errors import ConfigError
 
 DAY, HOUR = 1.0, 1 / 24
@@ -64,6 +64,24 @@ def test_at_edge_zero_no_series_of_the_world_predicts_the_return(name: str, step
     t = t_statistics(SIGNALS[name], step=step, worlds=worlds, days=days)
     assert abs(t.mean()) < 3 / np.sqrt(worlds)
     assert 0.8 < t.std() < 1.2
+
+
+@pytest.mark.parametrize("per_day", [1, 24], ids=["daily", "hourly"])
+def test_the_opposite_draw_gives_exactly_the_opposite_shock_whatever_the_state(per_day: int) -> None:
+    turned_when_crowded_and_hot = 0
+    for seed in range(4):
+        draws = _draw(seed, 1200, per_day, 1)
+        one = _path(draws, per_day, 0.0)
+        for t in range(1, 1200):
+            sign = np.ones(1200)
+            sign[t] = -1.0
+            other = _path(draws._replace(normal=draws.normal * sign), per_day, 0.0)
+            assert np.array_equal(other.returns[:t], one.returns[:t])
+            assert other.returns[t] - one.drift == pytest.approx(-(one.returns[t] - one.drift), rel=1e-12, abs=1e-15)
+            plain = abs(one.returns[t] - one.drift) / (one.volatility[t] * abs(draws.normal[t]) * per_day**-0.5)
+            mix = np.sqrt(2.0 / draws.day_chi[t // per_day] * 3.0 / draws.bar_chi[t])
+            turned_when_crowded_and_hot += plain > 1.01 * mix
+    assert turned_when_crowded_and_hot > 20, "the sample must hold amplified bars"
 
 
 @pytest.mark.parametrize("step", [DAY, HOUR], ids=["daily", "hourly"])

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import numpy as np
@@ -53,13 +54,11 @@ def test_every_number_equals_its_formula_on_plain_lists(seed, bars):
     within = (orders.row >= start) & (orders.row < end)
     assert near(got.turnover, np.sum((np.abs(orders.size) * orders.fill / orders.equity)[within]) / years)
 
-    midnights = [instant for instant in range(times[0], times[-1] + 1) if False] or [
-        day for day in range(times[0] // (24 * HOUR) * 24 * HOUR, times[-1] + 1, 24 * HOUR) if day >= times[0]
-    ]
-    marks = [
-        [100_000.0, *(e for e, t in zip(equity, clock.closes_at, strict=True) if t <= day)][-1] for day in midnights
-    ]
-    daily = [after / before - 1 for before, after in zip(marks, marks[1:], strict=False)]
+    day = 24 * HOUR
+    midnights = [instant for instant in range(times[0] // day * day, times[-1] + 1, day) if instant >= times[0]]
+    closed = list(zip(clock.closes_at.tolist(), equity, strict=True))
+    marks = [[100_000.0, *(value for close, value in closed if close <= instant)][-1] for instant in midnights]
+    daily = [after / before - 1 for before, after in itertools.pairwise(marks)]
     if len(daily) < 2 or max(daily) - min(daily) < 1e-12:
         assert math.isnan(got.sharpe)
     else:
@@ -120,7 +119,7 @@ def test_four_days_by_hand():
     assert near(got.sharpe, daily.mean() / daily.std(ddof=1) * np.sqrt(365))
     assert near(got.sortino, 0.05 / np.sqrt(0.01 / 4) * np.sqrt(365))
     assert near([got.max_drawdown, got.max_drawdown_daily], [-0.1, -0.1])
-    assert near(got.max_drawdown_days, 3.0)  # from the close of 1 March to the close of 4 March
+    assert near(got.max_drawdown_days, 49 / 24)  # from 2 March 23:00, the last close at 110, to 5 March 00:00
     assert near(got.calmar, (1.188 ** (365 / 4) - 1) / 0.1)
     assert near([got.exposure, got.turnover], [1.0, 365 / 4])
     assert (got.trades, got.win_rate, got.average_hold_hours) == (1, 1.0, 96.0)

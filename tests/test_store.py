@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -266,16 +265,28 @@ def test_a_place_that_cannot_be_a_folder_is_a_store_error(tmp_path: Path) -> Non
         Store(tmp_path / "file").write(funding())
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_folder_is_a_store_error_and_can_be_read(tmp_path: Path) -> None:
+def test_a_read_only_folder_can_be_read_and_refuses_a_write(tmp_path: Path) -> None:
     Store(tmp_path).write(funding())
+    before = contents(tmp_path)
+    script = """
+        from btcflow.errors import StoreError
+        store.dataset()  # loads what is imported late, before the rights go
+        os.chdir(sys.argv[1])
+        if os.geteuid() == 0:
+            os.seteuid(65534)  # root may write everywhere
+        store = Store(Path("."))
+        assert len(store.dataset()) == 1
+        try:
+            store.write(funding(rows=9))
+        except StoreError as error:
+            sys.exit(error.exit_code)
+    """
     tmp_path.chmod(0o555)
-    try:
-        assert len(Store(tmp_path).dataset()) == 1
-        with pytest.raises(StoreError):
-            Store(tmp_path).write(funding(rows=9))
-    finally:
-        tmp_path.chmod(0o755)
+    process = child(script, tmp_path)
+    _, said = process.communicate(timeout=120)
+    tmp_path.chmod(0o755)
+    assert process.returncode == 74, said
+    assert contents(tmp_path) == before
 
 
 def test_a_full_disk_is_a_store_error_and_leaves_the_store_as_it_was(tmp_path: Path) -> None:
@@ -314,12 +325,13 @@ def test_two_writers_at_once_lose_nothing(tmp_path: Path) -> None:
             store.write_all([funding(seed=turn), perp("BTCUSDT", seed=turn)])
     """
     writers = [child(script, tmp_path, name) for name in ("left", "right")]
-    while any(one.poll() is None for one in writers):
-        if (tmp_path / "manifest.json").exists():
-            Store(tmp_path).dataset()  # a reader between two writers always finds whole series
-    for one in writers:
-        _, said = one.communicate(timeout=120)
-        assert one.returncode == 0, said
+    try:
+        while any(one.poll() is None for one in writers):
+            if (tmp_path / "manifest.json").exists():
+                Store(tmp_path).dataset()  # a reader between two writers always finds whole series
+    finally:
+        said = [one.communicate(timeout=120)[1] for one in writers]
+    assert [one.returncode for one in writers] == [0, 0], said
     names = {entry.key.symbol for entry in Store(tmp_path).entries()}
     assert names == {"BTCUSDT", *(f"{name}{turn}" for name in ("left", "right") for turn in range(12))}
     assert len(Store(tmp_path).dataset()) == 26

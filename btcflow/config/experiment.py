@@ -199,10 +199,10 @@ class Experiment(_Part):
         """The YAML it was read from, for messages that point into it."""
         return self._source
 
-    def problem(self, loc: tuple[str | int, ...], message: str, hint: str | None = None) -> str:
-        """A problem at a key path, with its place in the file where it came from one."""
+    def problem(self, loc: tuple[str | int, ...], message: str, hint: str | None = None, *, key: bool = False) -> str:
+        """A problem at a key path, with its place in the file where it came from one; ``key``: the name is wrong."""
         if self._source is not None:
-            return self._source.problem(loc, message, hint)
+            return self._source.problem(loc, message, hint, key=key)
         path = ".".join(str(part) for part in loc)
         return f"{path}: {message}" + (f"; {hint}" if hint else "")
 

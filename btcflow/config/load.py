@@ -151,4 +151,4 @@ def _space_problems(experiment: Experiment, strategy: Rule | FreeForm) -> Iterat
 def _unknown_param(experiment: Experiment, loc: tuple[str, ...], strategy: Rule | FreeForm, name: str) -> str:
     close = nearest(name, strategy.tunable)
     hint = f"did you mean {close!r}?" if close else f"it has: {', '.join(strategy.tunable) or 'none'}"
-    return experiment.problem(loc, f"{strategy.name} has no parameter {name!r}", hint)
+    return experiment.problem(loc, f"{strategy.name} has no parameter {name!r}", hint, key=True)

@@ -10,7 +10,7 @@ import pandas as pd
 from btcflow import timeframes
 from btcflow.clock import Clock
 from btcflow.data.records import Dataset, Records
-from btcflow.errors import MissingData
+from btcflow.errors import MissingData, UnknownName
 from btcflow.fields import FIELDS
 from btcflow.instrument import Instrument
 from btcflow.panel import Panel
@@ -18,7 +18,6 @@ from btcflow.panel import Panel
 __all__ = ["align"]
 
 _NO_LAG = pd.Timedelta(0)
-
 
 
 def align(
@@ -33,8 +32,9 @@ def align(
 
     A row is ``[open, open + step)``. A record belongs to the row in which the time it describes
     ends (``open < end <= close``), or to a later one if it was published later after the close than
-    the lag its source declares. Samples and states keep the newest record of a row, flows are summed;
-    nothing is carried forward. Funding enters as two flows that add up over any stretch of time:
+    the lag its source declares. Samples and states keep the newest record of a row, and one that comes
+    after a newer one has already stood is left out; flows are summed; nothing is carried forward. Rows
+    begin with the first that a record stands in. Funding enters as two flows that add up over any stretch of time:
     ``funding_paid`` = rate * spacing_hours / rate_hours, and ``funding_hours`` = spacing_hours.
 
     Parameters
@@ -43,18 +43,20 @@ def align(
     clock : bars of the traded instrument
     needs : panel fields to build
     step : row length
-    as_of : the last decision allowed; default: the newest ``known_at`` in the data
+    as_of : the last decision allowed; default: the newest ``known_at`` of the series that are read
 
     Raises
     ------
+    UnknownName
+        for a need that is no panel field.
     MissingData
         where no series holds a field that is needed.
     """
-    names = tuple(sorted(set(needs)))
+    names = _known(needs)
     series = _finest(dataset, {FIELDS[name].kind for name in names})
-    lags = {name: max((one.lag for one in series if one.key.kind == FIELDS[name].kind), default=_NO_LAG) for name in names}
+    lags = {name: _lag(series, FIELDS[name].kind) for name in names}
     instruments = dataset.instruments
-    opens = _rows(dataset, step, max(lags.values(), default=_NO_LAG), as_of)
+    opens = _rows(series, step, max(lags.values(), default=_NO_LAG), as_of)
     column = {one.id: number for number, one in enumerate(instruments)}
     fields = {name: np.full((len(opens), len(instruments)), np.nan) for name in names}
     sampling = {name: np.zeros(len(instruments), dtype=np.int64) for name in names}
@@ -77,6 +79,18 @@ def align(
     )
 
 
+def _known(needs: Iterable[str]) -> tuple[str, ...]:
+    names = tuple(sorted(set(needs)))
+    for name in names:
+        if name not in FIELDS:
+            raise UnknownName("field", name, FIELDS)
+    return names
+
+
+def _lag(series: list[Records], kind: str) -> pd.Timedelta:
+    return max((one.lag for one in series if one.key.kind == kind), default=_NO_LAG)
+
+
 def _finest(dataset: Dataset, kinds: set[str]) -> list[Records]:
     """One series per instrument and kind: the finest."""
     best: dict[tuple[str, str], Records] = {}
@@ -97,28 +111,31 @@ def _rows_per_sample(one: Records, step: str) -> int:
     return max(1, _seconds(one) // timeframes.parse(step).seconds)
 
 
-def _rows(dataset: Dataset, step: str, lag: pd.Timedelta, as_of: pd.Timestamp | None) -> np.ndarray:
-    """Row opens from the first described moment to the last decision that was due by ``as_of``, without holes."""
+def _due(one: Records) -> np.ndarray:
+    """The earliest close of a row that may hold each record; int64 nanoseconds, (N,)."""
+    due: np.ndarray = np.maximum(one.ends, one.known_at - one.lag.value)
+    return due
+
+
+def _rows(series: list[Records], step: str, lag: pd.Timedelta, as_of: pd.Timestamp | None) -> np.ndarray:
+    """Row opens from the first row that holds a record to the last decision due by ``as_of``, without holes."""
     step_ns = timeframes.parse(step).seconds * 1_000_000_000
-    filled = [one for one in dataset if len(one)]
+    filled = [one for one in series if len(one)]
     if not filled:
         return np.empty(0, dtype=np.int64)
-    first = min(int(one.ends[0]) - _seconds(one) * 1_000_000_000 for one in filled)
+    start = (min(int(_due(one).min()) for one in filled) - 1) // step_ns * step_ns
     last = as_of.value if as_of is not None else max(int(one.known_at.max()) for one in filled)
-    start = first // step_ns * step_ns
     count = (last - lag.value - start) // step_ns
     return start + step_ns * np.arange(max(0, count), dtype=np.int64)
 
 
 def _place(one: Records, opens: np.ndarray, step: str) -> np.ndarray:
-    """Row of each record: by the end of what it describes, or later, by when it was known."""
+    """Row of each record, -1 for one whose row has not been decided; (N,)."""
     if len(opens) == 0:
         return np.full(len(one), -1, dtype=np.int64)
     step_ns = timeframes.parse(step).seconds * 1_000_000_000
-    needed_close = np.maximum(one.ends, one.known_at - one.lag.value)
-    rows = -((opens[0] - needed_close) // step_ns) - 1
-    rows[(rows < 0) | (rows >= len(opens))] = -1
-    return np.asarray(rows, dtype=np.int64)
+    rows = (_due(one) - opens[0] - 1) // step_ns
+    return np.where(rows < len(opens), rows, -1)
 
 
 def _fill(field: np.ndarray, column: int, rows: np.ndarray, one: Records, name: str) -> None:
@@ -129,13 +146,14 @@ def _fill(field: np.ndarray, column: int, rows: np.ndarray, one: Records, name: 
         touched = np.unique(rows)
         field[touched, column] = 0.0
         np.add.at(field[:, column], rows, values)
-    else:
-        field[rows, column] = values  # sorted by stamp: the newest record of a row is written last
+        return
+    newest = rows <= np.minimum.accumulate(rows[::-1])[::-1]  # no record with a later stamp stands before it
+    field[rows[newest], column] = values[newest]  # sorted by stamp: the newest record of a row is written last
 
 
 def _values(one: Records, name: str) -> np.ndarray:
     if name == "funding_paid":
-        return one.column("rate") * one.column("spacing_hours") / one.column("rate_hours")
+        return np.asarray(one.column("rate") * one.column("spacing_hours") / one.column("rate_hours"))
     if name == "funding_hours":
         return one.column("spacing_hours")
     if name in ("mark", "premium_index"):
@@ -145,10 +163,13 @@ def _values(one: Records, name: str) -> np.ndarray:
     return one.column(name)
 
 
-def _refuse_absent(names: tuple[str, ...], sampling: dict[str, np.ndarray], instruments: tuple[Instrument, ...]) -> None:
+def _refuse_absent(
+    names: tuple[str, ...], sampling: dict[str, np.ndarray], instruments: tuple[Instrument, ...]
+) -> None:
+    have = ", ".join(one.id for one in instruments) or "no instruments"
     for name in names:
         if not sampling[name].any():
             raise MissingData(
-                f"no series holds {name} ({FIELDS[name].kind}) among {', '.join(one.id for one in instruments) or 'no instruments'}; "
-                "add one to the universe, or import it with `btcflow data import`"
+                f"no series holds {name} ({FIELDS[name].kind}) among {have}; add one to the universe, or import it "
+                "with `btcflow data import`"
             )

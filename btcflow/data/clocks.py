@@ -79,15 +79,17 @@ def _at_step(dataset: Dataset, finest: Records, step: str | None) -> Records:
         if one.instrument.id == finest.instrument.id and one.key.kind == "ohlcv" and one.key.timeframe == step:
             return one
     raise ConfigError(
-        f"market.clock is {step}, and {finest.instrument.id} has no {step} prices; its finest are {finest.key.timeframe}"
+        f"market.clock is {step}, and {finest.instrument.id} has no {step} prices; its finest are "
+        f"{finest.key.timeframe}"
     )
 
 
 def _mark(dataset: Dataset, instrument: str) -> Records | None:
     try:
-        return dataset.find(instrument, "mark")
+        mark = dataset.find(instrument, "mark")
     except MissingData:
         return None
+    return mark if len(mark) else None
 
 
 def _charge(
@@ -128,26 +130,24 @@ def _missing(events: Records, opens: np.ndarray, ends: np.ndarray, policy: Missi
     inside = (events.stamp > opens[0]) & (events.stamp <= ends[-1])
     stamps, spacing = events.stamp[inside], spacing[inside]
     if len(stamps) == 0:
-        raise MissingData(f"{events.key}: no settlement between {_say(opens[0])} and {_say(ends[-1])}; import its funding")
+        between = f"between {_say(opens[0])} and {_say(ends[-1])}"
+        raise MissingData(f"{events.key}: no settlement {between}; import its funding")
     edges = np.concatenate([[opens[0]], stamps, [ends[-1]]])
-    widest = np.concatenate([spacing[:1], np.maximum(spacing, np.r_[spacing[1:], spacing[-1]])])
-    gaps = np.diff(edges)
-    due = 1.5 * widest
-    due[-1] = widest[-1]  # a settlement due at the very end of the clock is missing too
-    late = np.flatnonzero(np.r_[gaps[:-1] > due[:-1], gaps[-1] >= due[-1]])
+    ratio = np.diff(edges) / np.concatenate([spacing[:1], np.maximum(spacing[:-1], spacing[1:]), spacing[-1:]])
+    lost = np.ceil(ratio - 1.5)  # one that comes late, by up to half a spacing, has lost none before it
+    lost[0], lost[-1] = np.ceil(ratio[0]) - 1, np.floor(ratio[-1])  # one is due a spacing after the first open
+    late = np.flatnonzero(lost >= 1)
     if len(late) == 0:
         return []
-    inner = late[late < len(gaps) - 1]
-    count = int(np.sum(gaps[inner] // widest[inner] - 1)) + (int(gaps[-1] // widest[-1]) if len(inner) < len(late) else 0)
+    count = int(lost[late].sum())
     where = f"first hole {_say(edges[late[0]])} to {_say(edges[late[0] + 1])}"
     if policy == "refuse":
         raise BadRecords(
-            f"{events.key}: about {max(count, 1)} settlements missing, {where}; start the data after it, or set "
+            f"{events.key}: about {count} settlements missing, {where}; start the data after it, or set "
             "market.missing_funding: report to charge only those that are there"
         )
-    return [f"about {max(count, 1)} funding settlements of {events.instrument.id} are missing ({where}): not charged"]
+    return [f"about {count} funding settlements of {events.instrument.id} are missing ({where}): not charged"]
 
 
 def _say(instant: int) -> str:
     return str(pd.Timestamp(instant, tz="UTC").strftime("%Y-%m-%d %H:%M"))
-

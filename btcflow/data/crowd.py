@@ -37,6 +37,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numba as nb
 import numpy as np
@@ -46,7 +47,6 @@ from btcflow.errors import ConfigError
 __all__ = ["MU", "World", "funding_rate", "settle", "streams", "world"]
 
 Array = np.ndarray
-_Arrays = tuple[Array, ...]
 
 MU = 0.0013
 """Drift of the simple return per day, the same in every state."""
@@ -137,14 +137,41 @@ def world(*, seed: int, bars: int = 2500, step_days: float = 1.0, edge: float = 
     """
     per_day = _bars_per_day(step_days)
     _refuse(seed, bars, edge, venues)
+    return _path(_draw(seed, bars, per_day, venues), per_day, edge)
+
+
+class _Draws(NamedTuple):
+    """All the chance of one world, one stream per cause, each in time order."""
+
+    normal: Array
+    day_chi: Array
+    bar_chi: Array
+    regime: Array
+    crowd: Array
+    interest: Array
+    premium: Array
+
+
+def _draw(seed: int, bars: int, per_day: int, venues: int) -> _Draws:
     rng = streams(seed, 7)
     days = -(-bars // per_day)
-    mixes = np.ones(bars) if per_day == 1 else rng[2].chisquare(_NU_BAR, bars)
-    draws = (rng[0].standard_normal(bars), rng[1].chisquare(_NU_DAY, days), mixes, rng[3].random(days))
-    crowd = (rng[4].standard_normal(bars), rng[5].standard_normal(bars))
-    premium = np.empty((bars, venues))
+    return _Draws(
+        normal=rng[0].standard_normal(bars),
+        day_chi=rng[1].chisquare(_NU_DAY, days),
+        bar_chi=np.full(bars, _NU_BAR - 2.0) if per_day == 1 else rng[2].chisquare(_NU_BAR, bars),
+        regime=rng[3].random(days),
+        crowd=rng[4].standard_normal(bars),
+        interest=rng[5].standard_normal(bars),
+        premium=rng[6].standard_t(5.0, (bars, venues)),
+    )
+
+
+def _path(draws: _Draws, per_day: int, edge: float) -> World:
+    """Live through the draws."""
+    bars = len(draws.normal)
+    premium = np.empty(draws.premium.shape)
     out = tuple(np.empty(bars) for _ in range(7))
-    _evolve(draws, crowd, rng[6].standard_t(5.0, (bars, venues)), per_day, edge, out, premium)
+    _evolve(draws, per_day, edge, out, premium)
     returns, log_price, spread, volatility, crowding, liquidated, log_oi = out
     return World(
         step_days=1.0 / per_day,
@@ -232,11 +259,7 @@ def _next_regime(regime: int, u: float) -> int:
 
 
 @nb.njit(cache=True)
-def _evolve(
-    draws: _Arrays, crowd: _Arrays, noise: Array, per_day: int, edge: float, out: _Arrays, premium: Array
-) -> None:
-    normal, day_chi, bar_chi, regime_u = draws
-    eps_crowd, eps_oi = crowd
+def _evolve(draws: _Draws, per_day: int, edge: float, out: tuple[Array, ...], premium: Array) -> None:
     returns, log_price, spread, volatility, crowding, liquidated, log_oi = out
     dt = 1.0 / per_day
     root_dt = math.sqrt(dt)
@@ -244,16 +267,16 @@ def _evolve(
     fresh = math.sqrt((1.0 - fade * fade) * 0.6)  # 0.6: a t(5) draw has variance 5/3
     oi_fade = math.exp(-_OI_DECAY * dt)
     regime, h, c, deviation, price, moved, closed, mix = 1, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0
-    y = np.zeros(noise.shape[1])
-    for t in range(len(normal)):
+    y = np.zeros(premium.shape[1])
+    for t in range(len(returns)):
         if t % per_day == 0:
             if t > 0:
                 h = (1.0 - _A - _B) + _A * min((moved / _S[regime]) ** 2, _JUMP) + _B * h
-                regime = _next_regime(regime, regime_u[t // per_day])
-            moved, closed, mix = 0.0, 0.0, (_NU_DAY - 2.0) / day_chi[t // per_day]
+                regime = _next_regime(regime, draws.regime[t // per_day])
+            moved, closed, mix = 0.0, 0.0, (_NU_DAY - 2.0) / draws.day_chi[t // per_day]
         day_sd = _S[regime] * math.sqrt(h)
-        tail = math.sqrt(mix * ((_NU_BAR - 2.0) / bar_chi[t] if per_day > 1 else 1.0))
-        z = tail * normal[t]
+        tail = math.sqrt(mix * (_NU_BAR - 2.0) / draws.bar_chi[t])
+        z = tail * draws.normal[t]
         crowded = min(abs(c), 2.0) if abs(c) > _CROWDED else 0.0
         hot = abs(moved) > _DISORDER * day_sd if per_day > 1 else abs(z) > _DISORDER
         grow = 1.0 + 0.25 * _K * crowded if hot else 1.0
@@ -266,14 +289,14 @@ def _evolve(
             closed = abs(moved)
         r = MU * dt + shock
         price += math.log1p(r)
-        c = forget * c + _CROWD_RETURN * r / _S_MID + _CROWD_NOISE * root_dt * eps_crowd[t]
+        c = forget * c + _CROWD_RETURN * r / _S_MID + _CROWD_NOISE * root_dt * draws.crowd[t]
         c *= max(0.0, 1.0 - 8.0 * liq)
         deviation = oi_fade * deviation + _OI_RETURN * r + _OI_CROWD * c * dt - 2.0 * liq
-        deviation += _OI_NOISE * root_dt * eps_oi[t]
+        deviation += _OI_NOISE * root_dt * draws.interest[t]
         resting = _P0 + _LEV * (math.exp(_KAPPA * c) - 1.0) / _KAPPA
         for v in range(len(y)):
             size = _NOISE * (1.0 + _NOISE_STEP * v) * math.sqrt(h)
-            y[v] = fade * y[v] + fresh * size * noise[t, v]
+            y[v] = fade * y[v] + fresh * size * draws.premium[t, v]
             premium[t, v] = resting + y[v]
         returns[t], log_price[t], crowding[t], liquidated[t] = r, price, c, liq
         spread[t], volatility[t] = grow * day_sd * root_dt * tail, day_sd

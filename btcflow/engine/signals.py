@@ -15,7 +15,7 @@ from btcflow.flow.bars import Bars
 from btcflow.rules.decide import decide
 from btcflow.rules.rule import Assignment, FreeForm, Rule
 
-__all__ = ["Signals", "assignments", "clock_targets", "signal_frames"]
+__all__ = ["Signals", "assignments", "clock_targets", "is_list", "signal_frames"]
 
 ParameterGrid = Mapping[str, float | int | None | Sequence[float | int | None]]
 
@@ -39,7 +39,7 @@ def assignments(strategy: Rule | FreeForm, grid: ParameterGrid) -> tuple[list[As
     -------
     K assignments, and a MultiIndex over the parameters that were given (or the strategy's name)
     """
-    lists = {name: list(value) if _is_list(value) else [value] for name, value in grid.items()}
+    lists = {name: list(value) if is_list(value) else [value] for name, value in grid.items()}
     empty = [name for name, values in lists.items() if not values]
     if empty:
         raise ConfigError(
@@ -76,5 +76,6 @@ def signal_frames(targets: np.ndarray, index: pd.DatetimeIndex, columns: pd.Inde
     return Signals(*(pd.DataFrame(part, index=index, columns=columns) for part in parts))
 
 
-def _is_list(value: object) -> bool:
+def is_list(value: object) -> bool:
+    """True for several values of a parameter, False for one."""
     return isinstance(value, Sequence | np.ndarray | pd.Index | range) and not isinstance(value, str)

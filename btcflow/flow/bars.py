@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from btcflow import timeframes
+from btcflow.data.records import utc_ns
 from btcflow.errors import ConfigError
 from btcflow.flow.catalog import METRICS
 from btcflow.flow.options import FlowOptions, by_timeframe
@@ -27,23 +28,23 @@ class Bars:
     ----------
     panel, timeframe, options : what was asked for
     opens, closes : (T,) int64 nanoseconds UTC
+
+    Raises
+    ------
+    ConfigError
+        for a timeframe that is finer than the data or cuts their rows.
     """
 
     def __init__(self, panel: Panel, timeframe: str, options: FlowOptions | None = None) -> None:
         self.panel, self.timeframe, self.options = panel, timeframe, options or FlowOptions()
-        if timeframes.parse(timeframe).seconds < timeframes.parse(panel.step).seconds:
-            raise ConfigError(f"timeframe {timeframe} is finer than the data, which are sampled every {panel.step}")
+        _refuse_misfit(timeframe, panel)
         anchor = self.options.bars.nday_anchor
-        opens = timeframes.bar_open(panel.index, timeframe, anchor)
-        names = opens.unique()
-        closes = timeframes.bar_close(names, timeframe, anchor)
-        self._starts = np.flatnonzero(np.r_[True, np.diff(opens.as_unit("ns").asi8) != 0]) if len(opens) else np.empty(0, int)
-        ends = np.r_[self._starts[1:], len(panel)].astype(np.int64) if len(opens) else np.empty(0, int)
-        covered_to = panel.opens[-1] + panel.step_ns if len(panel) else 0
-        complete = closes.as_unit("ns").asi8 <= covered_to
-        self._starts, self._ends = self._starts[complete], ends[complete]
-        self.opens = names.as_unit("ns").asi8[complete]
-        self.closes = closes.as_unit("ns").asi8[complete]
+        names = timeframes.bar_open(panel.index, timeframe, anchor).unique()
+        opens, closes = utc_ns(names), utc_ns(timeframes.bar_close(names, timeframe, anchor))
+        complete = closes <= (panel.opens[-1] + panel.step_ns if len(panel) else 0)
+        self.opens, self.closes = opens[complete], closes[complete]
+        self._starts = np.searchsorted(panel.opens, self.opens)
+        self._ends = np.searchsorted(panel.opens, self.closes)
         self._scores: dict[tuple[Any, ...], np.ndarray] = {}
 
     def __len__(self) -> int:
@@ -62,7 +63,7 @@ class Bars:
     @cached_property
     def _nominal_rows(self) -> np.ndarray:
         """Panel rows a full bar has, also where the panel starts inside the bar; shape (T,)."""
-        return (self.closes - self.opens) // self.panel.step_ns
+        return np.asarray((self.closes - self.opens) // self.panel.step_ns)
 
     # -- reductions: panel rows (rows,) -> bars (T,) -------------------------------------------------
 
@@ -72,8 +73,7 @@ class Bars:
         ``every`` is the number of panel rows per sample (24 for daily closes on hourly rows).
         """
         total, count = self._sum_and_count(values)
-        enough = count >= self.options.bars.min_coverage * np.maximum(1, self._nominal_rows // every)
-        return np.where(enough & (count > 0), total / np.maximum(count, 1), np.nan)
+        return np.where(self._covered(count, every), total / np.maximum(count, 1), np.nan)
 
     def sum(self, values: np.ndarray) -> np.ndarray:
         """Sum of the non-NaN values of each bar; NaN where it has none."""
@@ -82,7 +82,7 @@ class Bars:
 
     def last(self, values: np.ndarray) -> np.ndarray:
         """The value of each bar's last panel row."""
-        return values[self._ends - 1]
+        return np.asarray(values[self._ends - 1])
 
     def last_sample(self, values: np.ndarray) -> np.ndarray:
         """The last non-NaN value inside each bar; NaN where it has none."""
@@ -92,11 +92,18 @@ class Bars:
 
     def median(self, values: np.ndarray, *, every: int = 1) -> np.ndarray:
         """Median of the non-NaN samples of each bar; NaN below the minimum coverage."""
-        middle = [np.nanmedian(part) if np.isfinite(part).any() else np.nan for part in self._parts(values)]
-        return np.where(np.isfinite(self.mean(values, every=every)), np.asarray(middle, dtype=np.float64), np.nan)
+        if len(self) == 0:
+            return np.empty(0)
+        _, count = self._sum_and_count(values)
+        used, bar = values[: self._ends[-1]], np.repeat(np.arange(len(self)), self._ends - self._starts)
+        ordered = used[np.lexsort((used, bar))]  # bar by bar, rising, NaN last
+        low, high = self._starts + np.maximum(count - 1, 0) // 2, self._starts + np.maximum(count, 1) // 2
+        return np.where(self._covered(count, every), 0.5 * (ordered[low] + ordered[high]), np.nan)
 
-    def _parts(self, values: np.ndarray) -> list[np.ndarray]:
-        return [values[start:end] for start, end in zip(self._starts, self._ends, strict=True)]
+    def _covered(self, count: np.ndarray, every: int) -> np.ndarray:
+        """Bars that hold enough of the samples a full bar has; (T,) bool."""
+        wanted = np.maximum(1, self._nominal_rows // every)
+        return np.asarray((count > 0) & (count / wanted >= self.options.bars.min_coverage))
 
     def _sum_and_count(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if len(self) == 0:
@@ -134,3 +141,18 @@ class Bars:
         """Keep the newest ``count`` computed scores (a sweep over many windows bounds its memory so)."""
         for key in list(self._scores)[: max(0, len(self._scores) - count)]:
             del self._scores[key]
+
+
+def _refuse_misfit(timeframe: str, panel: Panel) -> None:
+    """Refuse bars that would cut a panel row in two, or that are finer than the prices."""
+    frame, step = timeframes.parse(timeframe), timeframes.parse(panel.step).seconds
+    if frame.seconds < step:
+        raise ConfigError(f"timeframe {timeframe} is finer than the data, which are sampled every {panel.step}")
+    if (frame.seconds if frame.unit in "mh" else 86_400) % step:
+        raise ConfigError(f"timeframe {timeframe} cuts the rows of the data, which are sampled every {panel.step}")
+    rows = [int(one) for one in panel.sampling.get("close", ()) if one > 0]
+    if rows and frame.seconds < min(rows) * step:
+        raise ConfigError(
+            f"timeframe {timeframe} is finer than the data: the finest prices are sampled every "
+            f"{min(rows) * step // 3600} hours; choose a coarser timeframe or import finer prices"
+        )

@@ -61,7 +61,7 @@ def state_code(
         [getattr(options, name) if value is None else value for name, value in zip(names, chosen, strict=True)]
     )
     scores = np.vstack([bars.score(name, window=window) for name in ("oi_z", "fund_z", "prem_z")])
-    return _states(scores, limits, options.min_hold_bars)
+    return np.asarray(_states(scores, limits, options.min_hold_bars))
 
 
 def _flag(code: int, name: str, meaning: str) -> Metric:
@@ -117,13 +117,13 @@ def _holds(code: int, oi: float, fund: float, prem: float, limits: np.ndarray, s
     """Whether a state's test holds with its trigger thresholds times ``scale``; gates are not scaled."""
     oi_hot, oi_warm, fund_hot, fund_warm, prem_warm = limits[0], limits[1], limits[2], limits[3], limits[4]
     if code == 5:
-        return oi >= oi_hot * scale and fund >= fund_hot * scale and prem > 0
+        return bool(oi >= oi_hot * scale and fund >= fund_hot * scale and prem > 0)
     if code == 4:
-        return oi >= oi_hot * scale and fund <= -fund_hot * scale and prem < 0
+        return bool(oi >= oi_hot * scale and fund <= -fund_hot * scale and prem < 0)
     if code == 3:
-        return oi >= oi_warm * scale and prem >= prem_warm * scale and fund >= fund_warm * scale
+        return bool(oi >= oi_warm * scale and prem >= prem_warm * scale and fund >= fund_warm * scale)
     if code == 2:
-        return prem <= -prem_warm * scale and fund <= -fund_warm * scale and oi <= oi_warm
+        return bool(prem <= -prem_warm * scale and fund <= -fund_warm * scale and oi <= oi_warm)
     return False
 
 

@@ -49,7 +49,7 @@ def cycle_top(bars: Bars, *, window: int, lev: float | None = None) -> np.ndarra
     Notes
     -----
     Fires on the bar where the condition becomes true and re-arms only after it was false for more
-    than ``cycle.cooldown`` bars. NaN where a z is NaN.
+    than ``cycle.cooldown`` bars. NaN where a z is NaN; such a bar is neither true nor false.
     """
     options = bars.options.cycle
     score, oi = bars.score("cycle_score", window=window), bars.score("oi_z", window=window)
@@ -69,29 +69,33 @@ def cycle_bottom(bars: Bars, *, window: int, lev: float | None = None) -> np.nda
 
     Notes
     -----
-    Fires and re-arms as ``cycle_top``. NaN where a z is NaN.
+    Fires and re-arms as ``cycle_top``. NaN where a z is NaN, that of the change included.
     """
     options = bars.options.cycle
     score, oi = bars.score("cycle_score", window=window), bars.score("oi_z", window=window)
-    flush = bars.score("oi_change_z", window=window) <= options.oi_flush
-    recent = np.isfinite(carry(np.where(flush, 1.0, np.nan)[:, None], options.flush_bars - 1)[:, 0])
+    change = bars.score("oi_change_z", window=window)
+    flush = np.where(change <= options.oi_flush, 1.0, np.nan)
+    recent = np.isfinite(carry(flush[:, None], options.flush_bars - 1)[:, 0])
     held = (score <= -(options.lev if lev is None else lev)) & ((oi <= options.oi_bottom) | recent)
-    return _events(bars, held, np.isfinite(score) & np.isfinite(oi))
+    return _events(bars, held, np.isfinite(score) & np.isfinite(oi) & np.isfinite(change))
 
 
 def _events(bars: Bars, held: np.ndarray, known: np.ndarray) -> np.ndarray:
     cooldown = by_timeframe(bars.options.cycle.cooldown, bars.timeframe, "cycle.cooldown")
-    return np.where(known, _first_bars(held, cooldown), np.nan)
+    return np.asarray(_first_bars(held, known, cooldown))
 
 
 @numba.njit(cache=True)
-def _first_bars(held: np.ndarray, cooldown: int) -> np.ndarray:
-    out = np.zeros(len(held))
+def _first_bars(held: np.ndarray, known: np.ndarray, cooldown: int) -> np.ndarray:
+    out = np.full(len(held), np.nan)
     quiet = cooldown + 1
     for t in range(len(held)):
+        if not known[t]:
+            continue
         if held[t]:
             out[t] = 1.0 if quiet > cooldown else 0.0
             quiet = 0
         else:
+            out[t] = 0.0
             quiet += 1
     return out

@@ -104,7 +104,7 @@ def funding_venues(bars: Bars) -> np.ndarray:
     -----
     Never NaN; no warm-up.
     """
-    return np.isfinite(venue_funding(bars)).sum(axis=1).astype(np.float64)
+    return np.asarray(np.isfinite(venue_funding(bars)).sum(axis=1), dtype=np.float64)
 
 
 def venue_funding(bars: Bars) -> np.ndarray:
@@ -117,6 +117,6 @@ def venue_funding(bars: Bars) -> np.ndarray:
     out = np.full((len(bars), len(perps)), np.nan)
     for place, v in enumerate(perps):
         paid, hours = bars.sum(panel["funding_paid"][:, v]), bars.sum(panel["funding_hours"][:, v])
-        covered = hours >= bars.options.bars.min_coverage * hours_in_bar
+        covered = hours / hours_in_bar >= bars.options.bars.min_coverage
         out[covered, place] = 8.0 * paid[covered] / hours[covered]
     return out

@@ -38,7 +38,9 @@ class Metric:
         return self.function(bars, **arguments)
 
 
-def metric(*, unit: str, needs: tuple[str, ...], windowed: bool = False) -> Callable[[Callable[..., np.ndarray]], Metric]:
+def metric(
+    *, unit: str, needs: tuple[str, ...], windowed: bool = False
+) -> Callable[[Callable[..., np.ndarray]], Metric]:
     """Declare a function ``(bars, *, window=..., parameter=...) -> (T,)`` to be a metric.
 
     Parameters

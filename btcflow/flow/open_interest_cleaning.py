@@ -15,9 +15,10 @@ def accept(values: np.ndarray, limit: float) -> np.ndarray:
 
     A sample is dropped where its log is further than ``limit`` from the median of the 24 samples
     accepted before it, unless at least two venues move that far the same way in that row (a real
-    deleveraging). A shift that persists is accepted from its 6th consecutive sample on.
+    deleveraging). A shift that persists on one side is accepted from its 6th consecutive sample on. An
+    accepted shift begins a new history.
     """
-    return _accept(np.log(values), np.ascontiguousarray(values, dtype=np.float64), limit)
+    return np.asarray(_accept(np.log(values), np.ascontiguousarray(values, dtype=np.float64), limit))
 
 
 @numba.njit(cache=True)
@@ -26,7 +27,7 @@ def _accept(logs: np.ndarray, values: np.ndarray, limit: float) -> np.ndarray:
     out = values.copy()
     history = np.full((venues, _HISTORY), np.nan)
     filled = np.zeros(venues, dtype=np.int64)
-    suspect = np.zeros(venues, dtype=np.int64)
+    suspect = np.zeros(venues, dtype=np.int64)  # samples in a row on one side, counted with its sign
     side = np.zeros(venues, dtype=np.int64)
     for t in range(rows):
         up = down = 0
@@ -42,11 +43,11 @@ def _accept(logs: np.ndarray, values: np.ndarray, limit: float) -> np.ndarray:
             if not np.isfinite(logs[t, v]):
                 continue
             together = (side[v] == 1 and up >= 2) or (side[v] == -1 and down >= 2)
-            suspect[v] = suspect[v] + 1 if side[v] != 0 else 0
-            if side[v] != 0 and not together and suspect[v] < _PERSISTS:
+            suspect[v] = suspect[v] + side[v] if suspect[v] * side[v] > 0 else side[v]
+            if side[v] != 0 and not together and abs(suspect[v]) < _PERSISTS:
                 out[t, v] = np.nan
                 continue
-            if suspect[v] >= _PERSISTS or (side[v] != 0 and together):
+            if side[v] != 0:
                 filled[v] = 0  # a new level: its history starts here
                 suspect[v] = 0
             history[v, filled[v] % _HISTORY] = logs[t, v]

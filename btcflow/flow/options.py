@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from btcflow import timeframes
 from btcflow.errors import ConfigError
@@ -66,17 +66,24 @@ class OpenInterestOptions(_Options):
     """Open interest in BTC.
 
     ``source`` is ``venues`` (chain-linked index over the venues) or ``vendor:<venue>`` (one vendor's
-    aggregate, which stands alone). Ages are in hours. ``spike_log`` drops an hourly sample that far
+    aggregate, which stands alone). ``denom`` is ``BTC``, ``USD`` (holds the price) or ``native`` (the
+    venues' own contracts, free of price; needs venues). ``spike_log`` drops an hourly sample that far
     (in log) from the median of the 24 accepted before it, unless it persists for 6 samples or two
     venues move together.
     """
 
     source: str = Field(default="venues", pattern=r"^(venues|vendor:[a-z0-9_]+)$")
-    denom: Literal["BTC", "USD"] = "BTC"
+    denom: Literal["BTC", "USD", "native"] = "BTC"
     max_ffill_hours: NotNegative = 24.0
     min_age_days: NotNegative = 30.0
     min_venues: Annotated[int, Field(ge=1)] = 2
     spike_log: Positive = 0.35
+
+    @model_validator(mode="after")
+    def _native_needs_venues(self) -> Self:
+        if self.denom == "native" and self.source != "venues":
+            raise ValueError(f"denom: native compares venues' contracts, and source is {self.source}; use BTC or USD")
+        return self
 
 
 class FundingOptions(_Options):

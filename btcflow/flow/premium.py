@@ -40,7 +40,8 @@ def perp_premium_raw(bars: Bars) -> np.ndarray:
     -----
     A group is sampled on the coarsest native bar of its legs (hourly, or daily closes); groups of
     different sampling meet on the coarsest of them. A leg without a price in the sample is absent,
-    never carried forward. NaN where fewer than ``bars.min_coverage`` of the samples are valid. No
+    never carried forward. A sample with fewer live legs in all groups than ``premium.min_spot`` or
+    ``premium.min_perp`` is not valid; NaN where fewer than ``bars.min_coverage`` of the samples are. No
     warm-up.
 
     References
@@ -50,10 +51,11 @@ def perp_premium_raw(bars: Bars) -> np.ndarray:
     options, panel = bars.options.premium, bars.panel
     groups = _groups(panel, options)
     every = max(_sampling(panel, quote) for quote in groups)
-    samples = np.column_stack([group_premium(panel, quote, options) for quote in groups])
-    premium = row_median(samples)
+    samples, spots, perps = zip(*(group_premium(panel, quote, options) for quote in groups), strict=True)
+    enough = (sum(spots) >= options.min_spot) & (sum(perps) >= options.min_perp)
+    premium = np.where(enough, row_median(np.column_stack(samples)), np.nan)
     if every > 1:
-        premium = np.where(_ends_sample(panel, every), premium, np.nan)
+        premium = np.where(panel.closes_sample(every), premium, np.nan)
     if options.bar_agg == "close":
         return bars.last(premium)
     reduce = bars.mean if options.bar_agg == "mean" else bars.median
@@ -112,27 +114,33 @@ def prem_z(bars: Bars, *, window: int) -> np.ndarray:
     return standardise(bars, bars["perp_premium"], window=window, floor=floor)
 
 
-def group_premium(panel: Panel, quote: str, options: PremiumOptions) -> np.ndarray:
-    """``100 (P / S - 1)`` of one quote group at every panel row; NaN where a side has too few legs; (rows,)."""
+def group_premium(panel: Panel, quote: str, options: PremiumOptions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """``100 (P / S - 1)`` of one quote group at every panel row, and its live spot and perp legs.
+
+    Returns
+    -------
+    (rows,) percent, NaN where a side has no live leg; (rows,) spot legs; (rows,) perp legs, 0 beside a NaN
+    """
     close = panel["close"]
     spot, perp = close[:, panel.columns("spot", quote)], close[:, panel.columns("perp", quote)]
     live = _near_the_median(np.column_stack([spot, perp]), options.max_dev)
     spot, perp = np.where(live[:, : spot.shape[1]], spot, np.nan), np.where(live[:, spot.shape[1] :], perp, np.nan)
     centre = row_median if options.agg == "median" else row_mean
-    enough = (np.isfinite(spot).sum(axis=1) >= options.min_spot) & (np.isfinite(perp).sum(axis=1) >= options.min_perp)
-    return np.where(enough, 100.0 * (centre(perp) / centre(spot) - 1.0), np.nan)
+    premium = 100.0 * (centre(perp) / centre(spot) - 1.0)
+    known = np.isfinite(premium)
+    return premium, known * np.isfinite(spot).sum(axis=1), known * np.isfinite(perp).sum(axis=1)
 
 
 def _near_the_median(legs: np.ndarray, limit: float) -> np.ndarray:
     """Legs within ``limit`` (log) of the median of all live legs; tested where at least three are live."""
     count = np.isfinite(legs).sum(axis=1)
     distance = np.abs(np.log(legs / row_median(legs)[:, None]))
-    return np.isfinite(legs) & ((distance <= limit) | (count < 3)[:, None])
+    return np.asarray(np.isfinite(legs) & ((distance <= limit) | (count < 3)[:, None]))
 
 
 def _groups(panel: Panel, options: PremiumOptions) -> tuple[str, ...]:
     """Quote groups with both sides: those the options name, else the hourly ones, else all."""
-    both = sorted({panel.instruments[v].quote for v in _priced(panel, "spot")} & {panel.instruments[v].quote for v in _priced(panel, "perp")})
+    both = sorted(_quotes(panel, "spot") & _quotes(panel, "perp"))
     if options.groups is not None:
         absent = [quote for quote in options.groups if quote not in both]
         if absent:
@@ -142,21 +150,19 @@ def _groups(panel: Panel, options: PremiumOptions) -> tuple[str, ...]:
             )
         return options.groups
     if not both:
-        raise MissingData("the premium needs a spot and a perpetual with prices in the same quote currency; add one to the universe")
+        raise MissingData(
+            "the premium needs a spot and a perpetual with prices in the same quote currency; add one to the universe"
+        )
     hourly = tuple(quote for quote in both if _sampling(panel, quote) == 1)
     return hourly or tuple(both)
 
 
-def _priced(panel: Panel, role: str) -> list[int]:
-    return [int(v) for v in panel.columns(role) if panel.sampling["close"][v] > 0]
+def _quotes(panel: Panel, role: str) -> set[str]:
+    """Quote currencies in which instruments of a role have prices."""
+    return {panel.instruments[v].quote for v in panel.columns(role) if panel.sampling["close"][v] > 0}
 
 
 def _sampling(panel: Panel, quote: str) -> int:
     """Panel rows per sample of a group: the coarsest of its legs."""
     legs = [v for role in ("spot", "perp") for v in panel.columns(role, quote)]
     return int(max(panel.sampling["close"][legs]))
-
-
-def _ends_sample(panel: Panel, every: int) -> np.ndarray:
-    """Rows that close a coarse sample (the last hour of a day for daily closes)."""
-    return np.asarray((panel.opens // panel.step_ns + 1) % every == 0)

@@ -11,12 +11,24 @@ from btcflow.report import encode
 from btcflow.report.encode import Column
 from btcflow.report.run_folder import RunFolder
 
-__all__ = ["DAILY_ABOVE", "METRICS", "TRIALS_SHOWN", "Curves", "curves", "drawdown", "drawn_at"]
+__all__ = ["DAILY_ABOVE", "METRICS", "TRIALS_SHOWN", "Curves", "curves", "drawdown", "drawn_at", "own_trials"]
 
-METRICS = ("spot_premium", "perp_premium", "prem_z", "oi_index", "oi_z", "funding_8h", "funding_apr", "fund_z")
+METRICS = (
+    "spot_premium",
+    "perp_premium",
+    "prem_z",
+    "oi_index",
+    "oi_z",
+    "oi_change_z",
+    "funding_8h",
+    "funding_apr",
+    "fund_z",
+)
 _DECIMALS = {"spot_premium": 4, "perp_premium": 4, "oi_index": 4, "funding_8h": 7, "funding_apr": 5}
 DAILY_ABOVE = 6_000
 TRIALS_SHOWN = 20_000
+OTHERS_SHOWN = 3
+"""Equity curves of other timeframes beside the run's own."""
 _DAY = 86_400
 
 
@@ -43,10 +55,16 @@ def curves(run: RunFolder) -> Curves:
     tables = {"bars": bars, "signals": signals, "equity": equity, "trades": _trades(run.trades)}
     left_out = 0
     if run.trials is not None and not run.trials.empty:
-        shown = _spread(run.trials, TRIALS_SHOWN)
+        shown = _spread(own_trials(run), TRIALS_SHOWN)
         left_out = len(run.trials) - len(shown)
         tables["trials"] = _trials(shown)
     return Curves(tables=tables, equity_daily=daily, signals_undrawn=undrawn, trials_left_out=left_out)
+
+
+def own_trials(run: RunFolder) -> pd.DataFrame:
+    """The parameter sets tried on the run's own timeframe (all of them, where the table does not say)."""
+    frame = pd.DataFrame() if run.trials is None else run.trials
+    return frame[frame["timeframe"] == run.summary.timeframe] if "timeframe" in frame.columns else frame
 
 
 def drawdown(equity: np.ndarray) -> np.ndarray:
@@ -101,6 +119,7 @@ def _signals(run: RunFolder) -> tuple[dict[str, Column], int]:
 def _equity(run: RunFolder) -> tuple[dict[str, Column], bool]:
     frame = run.equity
     names = [name for name in ("equity", "buy_and_hold", "spot") if name in frame.columns]
+    names += [name for name in map(str, frame.columns) if name.startswith("equity_")][:OTHERS_SHOWN]
     values = {name: frame[name].to_numpy(dtype=np.float64) for name in names}
     values["drawdown"] = drawdown(values["equity"])
     time = encode.seconds(frame["time"]).values
@@ -147,6 +166,8 @@ def _spread(frame: pd.DataFrame, most: int) -> pd.DataFrame:
 
 def _trials(frame: pd.DataFrame) -> dict[str, Column]:
     columns = {"number": encode.numbers(frame["number"], decimals=0)}
+    if "fold" in frame.columns:
+        columns["fold"] = encode.numbers(frame["fold"], decimals=0)
     for name in frame.columns:
         if not str(name).startswith("param_"):
             continue

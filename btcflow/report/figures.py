@@ -65,8 +65,10 @@ def stamp(value: Any, *, day: bool = False) -> str:
 
 def plain(value: Any) -> str:
     """A parameter as a reader would write it: 2.0 is ``2``, a list is joined by commas."""
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no"}.get(value, NONE)  # type: ignore[call-overload, no-any-return]
+    if value is None:
+        return NONE
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:g}".replace("-", _MINUS) if math.isfinite(value) else number(value)
     if isinstance(value, (list, tuple)):

@@ -10,22 +10,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from btcflow import timeframes
 from btcflow.errors import BadRecords, StoreError
 from btcflow.report import chart_asset, encode, tables
 from btcflow.report import figures as shown
-from btcflow.report.curves import METRICS, Curves, curves
+from btcflow.report.curves import METRICS, Curves, curves, own_trials
 from btcflow.report.run_folder import RunFolder, read_run
 
 if TYPE_CHECKING:
-    import pandas as pd
     from jinja2 import Environment
 
 __all__ = ["render", "script_json"]
 
 _PACKAGE = "btcflow.report"
-_SCRIPTS = ("decode.js", "format.js", "theme.js", "panes.js", "chart.js", "equity.js", "trials.js", "trades.js", "main.js")
+_SCRIPTS = (
+    *("decode.js", "format.js", "theme.js", "rows.js", "marks.js", "panes.js"),
+    *("chart.js", "equity.js", "trials.js", "trades.js", "main.js"),
+)
 _STYLES = ("report.css", "parts.css")
 
 
@@ -56,17 +59,19 @@ def render(run: Path, *, html: Path | None = None) -> Path:
         partial.write_text(text, encoding="utf-8", newline="\n")
         partial.replace(target)
     except OSError as error:
-        raise StoreError(f"{target}: the report could not be written ({error.strerror}); choose another place") from error
+        raise StoreError(
+            f"{target}: the report could not be written ({error.strerror}); choose another place"
+        ) from error
     return target
 
 
 def script_json(value: Any) -> str:
-    """JSON that is safe inside a script element: no ``<``, ``>`` or ``&``, no line separators, no NaN.
+    r"""JSON that is safe inside a script element: no ``<``, ``>`` or ``&``, no line separators, no NaN.
 
     Examples
     --------
     >>> script_json({"name": "</script><b>x"})
-    '{"name":"\\\\u003c/script\\\\u003e\\\\u003cb\\\\u003ex"}'
+    '{"name":"\\u003c/script\\u003e\\u003cb\\u003ex"}'
     """
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     for sign in "<>&":
@@ -115,7 +120,7 @@ def _context(run: RunFolder) -> dict[str, Any]:
         "run_id": run.path.name,
         "drawn": drawn,
         "trial_rows": 0 if run.trials is None else len(run.trials),
-        "rank": None if run.trials is None else _rank_correlation(run.trials),
+        "ranks": _rank_correlations(run),
         "notice": chart_asset,
         "policy": _policy(library, program),
         "style": Markup("\n".join(_asset(name) for name in _STYLES)),
@@ -129,14 +134,16 @@ def _context(run: RunFolder) -> dict[str, Any]:
 def _meta(run: RunFolder, drawn: Curves, layout: list[dict[str, Any]]) -> dict[str, Any]:
     summary = run.summary
     columns = drawn.tables["signals"]
+    step, signal = (timeframes.parse(one).seconds for one in (summary.market.clock, summary.timeframe))
     return {
         "layout": layout,
         "name": summary.name,
         "instrument": summary.market.instrument,
         "clock": summary.market.clock,
-        "step": timeframes.parse(summary.market.clock).seconds,
+        "step": step,
         "timeframe": summary.timeframe,
-        "steps": timeframes.parse(summary.timeframe).seconds > timeframes.parse(summary.market.clock).seconds,
+        "signal": signal,
+        "steps": signal > step,
         "synthetic": summary.synthetic,
         "metrics": [name for name in METRICS if name in columns],
         "spans": [
@@ -146,7 +153,10 @@ def _meta(run: RunFolder, drawn: Curves, layout: list[dict[str, Any]]) -> dict[s
         "daily": drawn.equity_daily,
         "trials": summary.verdict.trials,
         "odds": tables.odds(summary),
-        "chosen": {name: value for name, value in summary.strategy.params.items() if _simple(value)},
+        "chosen": [
+            {name: value for name, value in params.items() if _simple(value)}
+            for params in ([fold.params for fold in summary.folds] or [summary.strategy.params])
+        ],
     }
 
 
@@ -154,13 +164,23 @@ def _simple(value: Any) -> bool:
     return isinstance(value, (bool, int, str)) or (isinstance(value, float) and bool(np.isfinite(value)))
 
 
-def _rank_correlation(trials: pd.DataFrame) -> float | None:
-    """Spearman's rank correlation of in-sample with out-of-sample Sharpe; None below three pairs."""
-    pairs = trials[["in_sample_sharpe", "out_of_sample_sharpe"]].astype(float)
-    pairs = pairs[np.isfinite(pairs).all(axis=1)].rank()
-    if len(pairs) < 3 or (pairs.nunique() < 2).any():
-        return None
-    return float(pairs.iloc[:, 0].corr(pairs.iloc[:, 1]))
+def _rank_correlations(run: RunFolder) -> list[tuple[str, float]]:
+    """Spearman's rank correlation of in-sample with out-of-sample Sharpe, fold by fold.
+
+    A fold with fewer than three sets that have both, or with no spread, has none.
+    """
+    found: list[tuple[str, float]] = []
+    if run.trials is None:
+        return found
+    own = own_trials(run)
+    folds = own["fold"] if "fold" in own.columns else pd.Series(1, index=own.index)
+    for fold, rows in own.groupby(folds):
+        pairs = rows[["in_sample_sharpe", "out_of_sample_sharpe"]].to_numpy(dtype=np.float64)
+        ranks = pd.DataFrame(pairs[np.isfinite(pairs).all(axis=1)]).rank().to_numpy()
+        if len(ranks) >= 3 and (ranks.std(axis=0) > 0).all():
+            label = f"fold {fold}: " if folds.nunique() > 1 else ""
+            found.append((label, float(np.corrcoef(ranks.T)[0, 1])))
+    return found
 
 
 def _asset(name: str) -> str:

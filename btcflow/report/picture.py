@@ -46,7 +46,9 @@ def picture(run: Path, out: Path) -> Path:
     try:
         figure.savefig(target, format="png", metadata={"Software": None})
     except OSError as error:
-        raise StoreError(f"{target}: the picture could not be written ({error.strerror}); choose another place") from error
+        raise StoreError(
+            f"{target}: the picture could not be written ({error.strerror}); choose another place"
+        ) from error
     return target
 
 
@@ -87,7 +89,9 @@ def _shade(axes: Any, run: RunFolder) -> None:
         axes.axvspan(first, last, color=_SHADES[span.segment], linewidth=0, zorder=0)
         middle = first + (last - first) / 2
         place = axes.get_xaxis_transform()
-        axes.text(middle, 0.02, _WORDS[span.segment], transform=place, ha="center", fontsize=9, color="#555b66", clip_on=True)
+        axes.text(
+            middle, 0.02, _WORDS[span.segment], transform=place, ha="center", fontsize=9, color="#555b66", clip_on=True
+        )
 
 
 def _is_long(times: np.ndarray) -> bool:
@@ -113,8 +117,13 @@ def _titles(figure: Any, axes: Any, run: RunFolder) -> None:
     summary = run.summary
     returns = [percent(part.total_return if part else None) for part in (summary.out_of_sample, summary.in_sample)]
     figure.suptitle(f"{summary.name} ({summary.timeframe})", fontsize=14, fontweight="bold", parse_math=False)
-    line = f"{summary.verdict.label}: out of sample {returns[0]}, in sample {returns[1]}, {tables.trials_phrase(summary.verdict.trials)}"
+    phrase = tables.trials_phrase(summary.verdict.trials)
+    line = f"{summary.verdict.label}: out of sample {returns[0]}, in sample {returns[1]}, {phrase}"
     axes.set_title(line, fontsize=10, parse_math=False)
     if summary.synthetic:
-        figure.text(0.5, 0.5, "SIMULATED", fontsize=70, color="#c05600", alpha=0.16, ha="center", va="center", rotation=20)
-        figure.text(0.99, 0.985, "SIMULATED MARKET", fontsize=11, color="#a34a00", ha="right", va="top", fontweight="bold")
+        figure.text(
+            0.5, 0.5, "SIMULATED", fontsize=70, color="#c05600", alpha=0.16, ha="center", va="center", rotation=20
+        )
+        figure.text(
+            0.99, 0.985, "SIMULATED MARKET", fontsize=11, color="#a34a00", ha="right", va="top", fontweight="bold"
+        )

@@ -220,7 +220,9 @@ def read_summary(path: Path) -> Summary:
     try:
         summary = Summary.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except json.JSONDecodeError as error:
-        raise BadRecords(f"{path}:{error.lineno}:{error.colno}: not JSON ({error.msg}); run the experiment again") from error
+        raise BadRecords(
+            f"{path}:{error.lineno}:{error.colno}: not JSON ({error.msg}); run the experiment again"
+        ) from error
     except ValidationError as error:
         lines = [f"{path.name}: {_where(one['loc'])}: {one['msg']}" for one in error.errors()]
         hint = f"expected the schema {SCHEMA}; run the experiment again with this version"
@@ -241,6 +243,7 @@ def _adds_up(segment: str, money: Money | None, capital: float) -> None:
     parts = money.price + money.funding + money.fees + money.slippage
     if not abs(parts - money.net) <= 1e-6 * max(capital, abs(money.net)):
         raise BadRecords(
-            f"summary.json: attribution.{segment}: price {money.price:g} + funding {money.funding:g} + fees {money.fees:g} "
-            f"+ slippage {money.slippage:g} = {parts:g}, but net is {money.net:g}; costs are written as negative amounts"
+            f"summary.json: attribution.{segment}: price {money.price:g} + funding {money.funding:g} "
+            f"+ fees {money.fees:g} + slippage {money.slippage:g} = {parts:g}, but net is {money.net:g}; "
+            "costs are written as negative amounts"
         )

@@ -11,9 +11,21 @@ from typing import Any
 
 from btcflow.report.figures import NONE, count, money, number, percent, plain, stamp, tone
 from btcflow.report.run_folder import RunFolder
-from btcflow.report.summary import Attribution, Benchmarks, Brief, BriefPair, Performance, Summary
+from btcflow.report.summary import Brief, BriefPair, Performance, Summary
 
-__all__ = ["Bar", "Card", "Cell", "Table", "attribution", "cards", "folds", "odds", "segments", "timeframes", "trials_phrase"]
+__all__ = [
+    "Bar",
+    "Card",
+    "Cell",
+    "Table",
+    "attribution",
+    "cards",
+    "folds",
+    "odds",
+    "segments",
+    "timeframes",
+    "trials_phrase",
+]
 
 Maybe = Performance | Brief | None
 _LABELS = {"in_sample": "In sample", "out_of_sample": "Out of sample", "total": "Whole run"}
@@ -79,7 +91,7 @@ def cards(run: RunFolder) -> tuple[Card, ...]:
         _card("Win rate", oos, ins, _wins, f"profit factor {_two(oos, ins, _factor)}"),
         _money_card(run, "Fees + slippage", ("fees", "slippage"), _costs_note(summary)),
         _money_card(run, "Funding", ("funding",), "plus = received, minus = paid"),
-        _card("Average hold", oos, ins, _hold, f"turnover {_two(oos, ins, _turnover)}"),
+        _card("Average hold", oos, ins, _hold, f"turnover a year {_two(oos, ins, _turnover)}"),
     )
 
 
@@ -106,7 +118,7 @@ def segments(summary: Summary) -> Table:
         ("Profit factor", _factor),
         ("Average hold", _hold),
         ("Time in the market", _exposure),
-        ("Turnover", _turnover),
+        ("Turnover per year", _turnover),
     ]
     rows = [(Cell(text=label), *(show(part) for _, part in columns)) for label, show in lines]
     for label, edge in (("From (UTC)", "start"), ("To (UTC)", "end")):
@@ -115,14 +127,17 @@ def segments(summary: Summary) -> Table:
 
 
 def attribution(run: RunFolder) -> tuple[Table, tuple[tuple[Bar, ...], ...]]:
-    """The account of each segment, and one bar per cell on a scale shared by the whole table."""
+    """The account of each segment, and one bar per cell on a scale shared by its column."""
     parts = run.summary.attribution
     held = [(name, getattr(parts, name)) for name in ("in_sample", "out_of_sample", "total")]
     bases = {name: _base(run, name) for name, _ in held}
     names = ("price", "funding", "fees", "slippage", "net")
     shares = [[0.0 if part is None else getattr(part, name) / bases[key] for key, part in held] for name in names]
-    low, high = min(0.0, *map(min, shares)), max(0.0, *map(max, shares))
-    bars = tuple(tuple(_bar(share, low, high, name == "net") for share in line) for name, line in zip(names, shares, strict=True))
+    scales = [(min(0.0, *column), max(0.0, *column)) for column in zip(*shares, strict=True)]
+    bars = tuple(
+        tuple(_bar(share, *scale, name == "net") for share, scale in zip(line, scales, strict=True))
+        for name, line in zip(names, shares, strict=True)
+    )
     words = {"price": "Price", "funding": "Funding", "fees": "Fees", "slippage": "Slippage", "net": "Net"}
     rows = tuple((Cell(text=words[name]), *(_amount(part, name, bases[key]) for key, part in held)) for name in names)
     return Table(heads=("", *(_LABELS[key] for key, _ in held)), rows=rows), bars
@@ -133,7 +148,15 @@ def folds(summary: Summary) -> Table | None:
     if not summary.folds:
         return None
     phrase = trials_phrase(summary.verdict.trials)
-    heads = ("Train (UTC)", "Test (UTC)", "Chosen parameters", f"Sharpe train ({phrase})", "Sharpe test", "Return train", "Return test")
+    heads = (
+        "Train (UTC)",
+        "Test (UTC)",
+        "Chosen parameters",
+        f"Sharpe train ({phrase})",
+        f"Sharpe test ({phrase})",
+        "Return train",
+        "Return test",
+    )
     rows = tuple(
         (
             Cell(text=_stretch(fold.train_start, fold.train_end)),
@@ -221,6 +244,11 @@ def _two(oos: Maybe, ins: Maybe, show: Callable[[Maybe], Cell]) -> str:
     return f"{show(oos).text} OOS, {show(ins).text} IS"
 
 
+def _of(part: Maybe, name: str) -> float | None:
+    value: float | None = None if part is None else getattr(part, name)
+    return value
+
+
 def _toned(text: str, value: float | None) -> Cell:
     """A signed amount; what is written as zero has no color."""
     return Cell(text=text, tone=tone(value) if any(digit in "123456789" for digit in text) else "")
@@ -231,58 +259,58 @@ def _colored(value: float | None) -> Cell:
 
 
 def _return(part: Maybe) -> Cell:
-    return _colored(part and part.total_return)
+    return _colored(_of(part, "total_return"))
 
 
 def _cagr(part: Maybe) -> Cell:
-    return _colored(part and part.cagr)
+    return _colored(_of(part, "cagr"))
 
 
 def _volatility(part: Maybe) -> Cell:
-    return Cell(text=percent(part and part.volatility, signed=False))
+    return Cell(text=percent(_of(part, "volatility"), signed=False))
 
 
 def _sharpe(part: Maybe) -> Cell:
-    return Cell(text=number(part and part.sharpe, signed=True))
+    return Cell(text=number(_of(part, "sharpe"), signed=True))
 
 
 def _sortino(part: Maybe) -> Cell:
-    return Cell(text=number(part and part.sortino, signed=True))
+    return Cell(text=number(_of(part, "sortino"), signed=True))
 
 
 def _calmar(part: Maybe) -> Cell:
-    return Cell(text=number(part and part.calmar, signed=True))
+    return Cell(text=number(_of(part, "calmar"), signed=True))
 
 
 def _drawdown(part: Maybe) -> Cell:
-    value = part and part.max_drawdown
+    value = _of(part, "max_drawdown")
     down = None if value is None else -abs(value)
     return _colored(down)
 
 
 def _trades(part: Maybe) -> Cell:
-    return Cell(text=count(part and part.trades))
+    return Cell(text=count(_of(part, "trades")))
 
 
 def _wins(part: Maybe) -> Cell:
-    return Cell(text=percent(part and part.win_rate, signed=False))
+    return Cell(text=percent(_of(part, "win_rate"), signed=False))
 
 
 def _factor(part: Maybe) -> Cell:
-    return Cell(text=number(part and part.profit_factor))
+    return Cell(text=number(_of(part, "profit_factor")))
 
 
 def _exposure(part: Maybe) -> Cell:
-    return Cell(text=percent(part and part.exposure, 0, signed=False))
+    return Cell(text=percent(_of(part, "exposure"), 0, signed=False))
 
 
 def _turnover(part: Maybe) -> Cell:
-    value = part and part.turnover
+    value = _of(part, "turnover")
     return Cell(text=NONE if value is None else number(value, 1) + "×")
 
 
 def _hold(part: Maybe) -> Cell:
-    hours = part and part.average_hold_hours
+    hours = _of(part, "average_hold_hours")
     if hours is None:
         return Cell(text=NONE)
     return Cell(text=f"{number(hours, 1)} h" if hours < 48 else f"{number(hours / 24, 1)} d")

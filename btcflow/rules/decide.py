@@ -55,7 +55,7 @@ def threshold_of(condition: Condition, values: Assignment) -> float:
     found = values[condition.threshold.lstrip("-")]
     if found is None:
         raise ConfigError(f"parameter {condition.threshold.lstrip('-')!r} has no value; set it under params")
-    return -float(found) if condition.threshold.startswith("-") else float(found)
+    return 0.0 - float(found) if condition.threshold.startswith("-") else float(found)
 
 
 def side_holds(side: Side, bars: Bars, values: Assignment, *, scale: float = 1.0) -> np.ndarray:

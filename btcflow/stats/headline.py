@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from btcflow.engine.ledger import DailyEquity
-from btcflow.stats.performance import DAYS_PER_YEAR
-from btcflow.stats.performance import _daily_risk as risk
+from btcflow.stats.performance import DAYS_PER_YEAR, risk
 
 __all__ = ["headline"]
 

@@ -17,7 +17,7 @@ from btcflow.errors import ConfigError
 if TYPE_CHECKING:
     from btcflow.engine.ledger import Ledger
 
-__all__ = ["DAYS_PER_YEAR", "Performance", "daily_equity_of", "performance", "sharpe"]
+__all__ = ["DAYS_PER_YEAR", "Performance", "daily_equity_of", "performance", "risk", "sharpe"]
 
 DAYS_PER_YEAR = 365.0
 _DAY = 86_400_000_000_000
@@ -47,7 +47,8 @@ class Performance:
     clock_sharpe : Sharpe of clock-bar returns, as vectorbt computes it
     max_drawdown : the most negative equity / earlier peak - 1 on the clock's closes, starting equity included
     max_drawdown_daily : the same on equity at 00:00 UTC
-    max_drawdown_days : longest time below an earlier peak on the clock, in days
+    max_drawdown_days : longest time from the last close at a peak to the first close back at it, or to the
+        end, on the clock, in days
     calmar : cagr / -max_drawdown
     turnover : traded notional over equity at the fill, summed, per year
     exposure : share of the clock bars with a position
@@ -120,7 +121,7 @@ def performance(ledger: Ledger, start_row: int = 0, end_row: int | None = None, 
     _, daily = daily_equity_of(own, start_row, end_row)
     numbers = (
         _growth(path, days)
-        | _risk(_returns(daily))
+        | risk(daily)
         | _drawdown(path, np.concatenate([[begin], own.clock.closes_at[start_row:]]))
         | _activity(own, start_row, days)
         | _attribution(own, start_row, before)
@@ -160,7 +161,9 @@ def _growth(path: np.ndarray, days: float) -> dict[str, float]:
     return {"total_return": growth - 1.0, "cagr": cagr}
 
 
-def _risk(returns: np.ndarray) -> dict[str, float]:
+def risk(daily: np.ndarray) -> dict[str, float]:
+    """Volatility, Sharpe and Sortino of a path of daily equity (D,), annual; NaN where undefined."""
+    returns = _returns(daily)
     year = math.sqrt(DAYS_PER_YEAR)
     downside = math.sqrt(float(np.mean(np.minimum(returns, 0.0) ** 2))) if len(returns) > 1 else math.nan
     mean = float(np.mean(returns)) if len(returns) > 1 else math.nan
@@ -172,7 +175,7 @@ def _risk(returns: np.ndarray) -> dict[str, float]:
 
 
 def _drawdown(path: np.ndarray, times: np.ndarray) -> dict[str, float]:
-    """Depth, and the longest time between a peak and the first close back at it (or the end)."""
+    """Depth, and the longest time from the last close at a peak to the first one back at it, or to the end."""
     peaks = np.maximum.accumulate(path)
     at_peak = times[np.maximum.accumulate(np.where(path >= peaks, np.arange(len(path)), 0))]
     under = path < peaks

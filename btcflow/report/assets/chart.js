@@ -3,92 +3,18 @@
 const TAIL = 3000;
 const VIEWS = [["1h", 3600], ["4h", 14400], ["1D", 86400], ["1W", 604800]];
 const RANGES = [["1W", 7], ["1M", 30], ["3M", 91], ["1Y", 365], ["All", 0]];
-const MAX_WHITESPACE = 20000;
-
-// Bucket opens counted from 1970 (weeks from its first Monday): the same everywhere, gaps or not.
-function bucketOpen(time, seconds) {
-  const shift = seconds === 604800 ? 4 * 86400 : 0;
-  return Math.floor((time - shift) / seconds) * seconds + shift;
+// Candles as long as the signal's bars, at most a day, where there is a view of that length.
+function firstView(meta) {
+  const fit = VIEWS.filter(([, seconds]) => seconds > meta.step && seconds <= Math.min(meta.signal, 86400));
+  return fit.length ? fit[fit.length - 1][1] : meta.step;
 }
-
-function candleRows(bars, step, bucket) {
-  const rows = [];
-  let spare = MAX_WHITESPACE;
-  for (let i = 0; i < bars.rows; i++) {
-    const time = bucket > step ? bucketOpen(bars.time[i], bucket) : bars.time[i];
-    const last = rows[rows.length - 1];
-    if (last && last.time === time) {
-      last.high = Math.max(last.high, bars.high[i]);
-      last.low = Math.min(last.low, bars.low[i]);
-      last.close = bars.close[i];
-      continue;
-    }
-    if (last) {
-      for (let gap = last.time + bucket; gap < time && spare > 0; gap += bucket, spare--) rows.push({ time: gap });
-    }
-    rows.push({ time, open: bars.open[i], high: bars.high[i], low: bars.low[i], close: bars.close[i] });
-  }
-  return rows;
-}
-
-// Points of one metric. A missing value is whitespace, and the stroke over it is drawn in no color.
-function metricRows(signals, name, step, bucket, clear) {
-  const rows = [];
-  const factor = METRICS[name].factor;
-  let hole = false;
-  for (let i = 0; i < signals.rows; i++) {
-    const time = bucket > step ? bucketOpen(signals.time[i], bucket) : signals.time[i];
-    const value = factor * signals[name][i];
-    const last = rows[rows.length - 1];
-    if (last && last.time === time) rows.pop();
-    if (Number.isNaN(value)) {
-      rows.push({ time });
-      hole = true;
-    } else {
-      rows.push(hole ? { time, value, ...clear } : { time, value });
-      hole = false;
-    }
-  }
-  return rows;
-}
-
-function tradeMarks(trades) {
-  const marks = [];
-  for (let i = 0; i < trades.rows; i++) {
-    const side = wordAt(trades.side, i);
-    marks.push({ time: trades.entry_time[i], kind: side, text: side });
-    if (Number.isFinite(trades.exit_time[i])) {
-      marks.push({ time: trades.exit_time[i], kind: "exit", text: "exit " + percent(trades.return[i], 1, true) });
-    }
-  }
-  return marks;
-}
-
-function stateMarks(signals) {
-  const marks = [];
-  if (!signals.state) return marks;
-  let before = "";
-  for (let i = 0; i < signals.rows; i++) {
-    const word = wordAt(signals.state, i);
-    if (word !== before && word) marks.push({ time: signals.time[i], kind: "state", text: word.replaceAll("_", " ") });
-    before = word;
-  }
-  return marks;
-}
-
-const SHAPES = {
-  long: { shape: "arrowUp", position: "belowBar" },
-  short: { shape: "arrowDown", position: "aboveBar" },
-  exit: { shape: "circle", position: "aboveBar" },
-  state: { shape: "square", position: "belowBar" },
-};
 
 class PriceChart {
   constructor(data, meta) {
     this.data = data;
     this.meta = meta;
     this.host = document.getElementById("chart");
-    this.bucket = meta.step;
+    this.bucket = firstView(meta);
     this.shown = { long: true, short: true, exit: true, state: false };
     this.marks = [...tradeMarks(data.trades), ...stateMarks(data.signals)].sort((a, b) => a.time - b.time);
     this.chart = LightweightCharts.createChart(this.host, chartOptions(colors()));
@@ -130,7 +56,8 @@ class PriceChart {
     if (metric.style === "split") options.baseValue = { type: "price", price: 0 };
     if (metric.style === "bands") options.autoscaleInfoProvider = includeBands;
     const series = this.chart.addSeries(kind, options, pane);
-    const line = { name, series, levels: [] };
+    const line = { name, series, levels: [], holes: [], cover: new Bands("top") };
+    series.attachPrimitive(line.cover);
     const levels = metric.style === "bands" ? [-2, -1, 0, 1, 2] : metric.style === "line" ? [] : [0];
     for (const price of levels) line.levels.push(series.createPriceLine({ price, lineWidth: 1, lineStyle: levelStyle(price), axisLabelVisible: false }));
     return line;
@@ -178,8 +105,9 @@ class PriceChart {
   // The newest bars first, so that a reader waits for nothing; then all of them, a series at a time.
   async load() {
     const rows = this.data.bars.rows;
-    if (rows > TAIL) {
-      this.fill(rows - TAIL);
+    const tail = (TAIL * this.bucket) / this.meta.step;
+    if (rows > tail) {
+      this.fill(rows - tail);
       await nextFrame();
     }
     document.documentElement.dataset.chart = String(Math.round(performance.now())); // milliseconds since the page was asked for
@@ -206,9 +134,15 @@ class PriceChart {
   fillLine(line, from) {
     const signals = this.data.signals;
     const first = from ? lastAtMost(signals.time, from - 1) + 1 : 0;
-    const rows = metricRows(first ? sliceTable(signals, first) : signals, line.name, this.meta.step, this.bucket, CLEAR);
+    const { rows, holes } = metricRows(first ? sliceTable(signals, first) : signals, line.name, this.meta, this.bucket, this.rows[this.rows.length - 1].time);
+    line.holes = holes;
+    this.cover(line, colors());
     line.empty = !rows.some((row) => row.value !== undefined);
     line.series.setData(rows);
+  }
+
+  cover(line, now) {
+    line.cover.set(line.holes.map((hole) => ({ ...hole, tight: true, color: now.bg, label: "no data", ink: now.muted })));
   }
 
   finish() {
@@ -267,20 +201,9 @@ class PriceChart {
   drawMarks(spacing) {
     const now = colors();
     const ink = { long: now.gain, short: now.loss, exit: now.muted, state: now.warn };
-    const stretch = Math.max(1, Math.ceil(9 / spacing));
-    const seen = new Set();
-    const drawn = [];
-    for (const mark of this.marks) {
-      if (!this.shown[mark.kind]) continue;
-      const at = lastAtMost(this.times, mark.time);
-      if (at < 0) continue;
-      const key = mark.kind + Math.floor(at / stretch);
-      if (seen.has(key)) continue;
-      seen.add(key);
-      drawn.push({ time: this.times[at], color: ink[mark.kind], ...SHAPES[mark.kind], text: spacing >= 2 ? mark.text : "" });
-    }
+    const drawn = thinned(this.marks.filter((mark) => this.shown[mark.kind]), this.times, spacing, ink);
     this.markers.setMarkers(drawn);
-    this.host.dataset.markers = String(drawn.length);
+    this.host.dataset.markers = String(this.markers.markers().length);
   }
 
   toggle(kind) {
@@ -298,6 +221,7 @@ class PriceChart {
     const middle = (first + end) / 2;
     this.picked.set([{ from: this.times[first], to: this.times[end], color: colors().pick }]);
     this.chart.timeScale().setVisibleLogicalRange({ from: middle - half, to: middle + half });
+    this.tell(this.times[first]);
     this.host.dataset.picked = String(trade);
   }
 
@@ -338,6 +262,8 @@ class PriceChart {
     this.candles.priceScale().applyOptions({ mode: this.log ? 1 : 0, scaleMargins: { top: 0.12, bottom: 0.08 } });
     for (const line of this.lines) {
       line.series.applyOptions(lineColors(METRICS[line.name].style, now));
+      line.series.priceScale().applyOptions({ scaleMargins: { top: 0.24, bottom: 0.08 } });
+      this.cover(line, now);
       line.levels.forEach((level) => level.applyOptions({ color: Math.abs(level.options().price) > 1 ? now.warn : now.muted }));
     }
     if (this.mark) this.mark.applyOptions({ lines: [{ text: "SIMULATED", color: faded(now.warn, 0.2), fontSize: innerWidth < 640 ? 40 : 72, fontStyle: "bold" }] });
@@ -352,10 +278,6 @@ class PriceChart {
     this.candles.priceScale().applyOptions({ mode: on ? 1 : 0 });
   }
 }
-
-const CLEAR = Object.fromEntries(
-  ["color", "lineColor", "topColor", "bottomColor", "topLineColor", "bottomLineColor", "topFillColor1", "topFillColor2", "bottomFillColor1", "bottomFillColor2"].map((key) => [key, "rgba(0,0,0,0)"]),
-);
 
 function levelStyle(price) {
   return price === 0 ? 0 : Math.abs(price) > 1 ? 2 : 1;
@@ -375,13 +297,4 @@ function lineColors(style, now) {
     topLineColor: now.gain, topFillColor1: faded(now.gain, 0.35), topFillColor2: faded(now.gain, 0.04),
     bottomLineColor: now.loss, bottomFillColor1: faded(now.loss, 0.04), bottomFillColor2: faded(now.loss, 0.35),
   };
-}
-
-function sliceTable(table, first) {
-  const part = { rows: table.rows - first };
-  for (const [name, column] of Object.entries(table)) {
-    if (name === "rows") continue;
-    part[name] = column.codes ? { codes: column.codes.subarray(first), names: column.names } : column.subarray(first);
-  }
-  return part;
 }

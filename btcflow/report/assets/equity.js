@@ -13,10 +13,12 @@ class EquityChart {
     this.host = document.getElementById("equity");
     const now = colors();
     this.chart = LightweightCharts.createChart(this.host, chartOptions(now));
-    this.chart.applyOptions({ timeScale: { rightOffset: 0 } });
-    this.curves = CURVES.filter(([name]) => this.table[name]);
-    this.series = this.curves.map(([, , , width]) => this.chart.addSeries(LightweightCharts.LineSeries, {
-      lineWidth: width, priceLineVisible: false,
+    this.chart.applyOptions({ timeScale: { rightOffset: 0 }, handleScroll: { mouseWheel: false }, handleScale: { mouseWheel: false } });
+    const others = Object.keys(this.table).filter((name) => name.startsWith("equity_"));
+    const dashed = others.map((name, index) => [name, "on " + name.slice(7), "tf" + (index + 1), 1, 2]);
+    this.curves = [...dashed, ...CURVES.filter(([name]) => this.table[name])];
+    this.series = this.curves.map(([, , , width, style]) => this.chart.addSeries(LightweightCharts.LineSeries, {
+      lineWidth: width, lineStyle: style || 0, priceLineVisible: false,
       priceFormat: { type: "custom", minMove: 0.01, formatter: (value) => number(value, 0) },
     }));
     this.fall = this.chart.addSeries(LightweightCharts.AreaSeries, {

@@ -3,19 +3,19 @@
 function chartTools(price, meta) {
   const host = document.getElementById("tools");
   const span = price.data.bars.rows * meta.step;
-  const views = [[meta.clock, meta.step], ...VIEWS.filter(([, seconds]) => seconds > meta.step && span / seconds >= 30)];
+  const views = [[meta.clock, meta.step], ...VIEWS.filter(([, seconds]) => seconds > meta.step && (seconds === price.bucket || span / seconds >= 30))];
   const note = document.getElementById("view-note");
   const say = (label) => {
-    note.textContent = label === meta.clock
-      ? `Signals of ${meta.timeframe} bars stand beside the bar in which they became known; orders fill at a later open. Shaded: out of sample.`
+    const known = `Signals of ${meta.timeframe} bars stand beside the bar in which they became known; orders fill at a later open of the ${meta.clock} clock. Shaded: out of sample.`;
+    note.textContent = label === meta.clock || label === meta.timeframe ? known
       : `Candles of ${label} are a view only: signals and trades are those of the ${meta.timeframe} run. Another timeframe needs its own run.`;
   };
-  say(meta.clock);
   const viewButtons = views.map(([label, seconds]) => button(label, label + " candles", () => {
     viewButtons.forEach((one) => one.setAttribute("aria-pressed", String(one.textContent === label)));
     price.look(seconds);
     say(label);
-  }, label === meta.clock));
+  }, seconds === price.bucket));
+  say((views.find(([, seconds]) => seconds === price.bucket) || views[0])[0]);
   const ranges = RANGES.filter(([, days]) => !days || days * 86400 < span).map(([label, days]) => button(label, days ? "The last " + label : "All bars", () => price.days(days)));
   const log = button("log", "Logarithmic price axis", () => {
     price.setLog(!price.log);
@@ -34,6 +34,10 @@ function chartTools(price, meta) {
 
 function equityTools(equity) {
   const log = button("log", "Logarithmic equity axis", () => log.setAttribute("aria-pressed", String(equity.setLog(!equity.log))), equity.log);
+  if (!equity.positive) {
+    log.disabled = true;
+    log.title = "No logarithmic axis: a curve falls to zero or below";
+  }
   document.getElementById("equity-tools").append(log);
 }
 

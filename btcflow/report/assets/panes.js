@@ -5,6 +5,7 @@ const METRICS = {
   perp_premium: { label: "Perp premium", factor: 1, digits: 3, suffix: "%", signed: true, style: "split", words: "positive = perps above spot" },
   prem_z: { label: "Perp premium z", factor: 1, digits: 2, suffix: "σ", signed: true, style: "bands", words: "positive = perps dearer than usual" },
   oi_z: { label: "Open interest z", factor: 1, digits: 2, suffix: "σ", signed: true, style: "bands", words: "positive = more open interest than usual; lines at ±1 ±2" },
+  oi_change_z: { label: "Open interest change z", factor: 1, digits: 2, suffix: "σ", signed: true, style: "bands", words: "positive = open interest grew more than usual" },
   oi_index: { label: "Open interest index", factor: 1, digits: 1, suffix: "", signed: false, style: "line", words: "100 at the start" },
   funding_apr: { label: "Funding APR", factor: 100, digits: 1, suffix: "%", signed: true, style: "fund", words: "positive = longs pay shorts" },
   fund_z: { label: "Funding z", factor: 1, digits: 2, suffix: "σ", signed: true, style: "bands", words: "positive = longs pay more than usual" },
@@ -13,7 +14,7 @@ const METRICS = {
 
 const PANES = [
   ["spot_premium", "perp_premium", "prem_z"],
-  ["oi_z", "oi_index"],
+  ["oi_z", "oi_change_z", "oi_index"],
   ["funding_apr", "fund_z", "funding_8h"],
 ];
 
@@ -23,11 +24,11 @@ function metricText(name, value) {
   return number(metric.factor * value, metric.digits, metric.signed) + metric.suffix;
 }
 
-// A translucent band from one time to another, drawn behind the series of a pane.
+// Bands from one time to another: behind the series of a pane, or over them (`order` "top").
 class Bands {
-  constructor() {
+  constructor(order = "bottom") {
     this.bands = [];
-    this.view = { zOrder: () => "bottom", renderer: () => ({ draw: (target) => this.draw(target) }) };
+    this.view = { zOrder: () => order, renderer: () => ({ draw: (target) => this.draw(target) }) };
   }
 
   attached({ chart, requestUpdate }) {
@@ -51,17 +52,17 @@ class Bands {
         const from = scale.timeToIndex(band.from, true);
         const to = scale.timeToIndex(band.to, true);
         if (from === null || to === null) continue;
-        const half = (scale.logicalToCoordinate(from + 1) - scale.logicalToCoordinate(from)) / 2; // whole numbers only
+        const half = band.tight ? 0 : (scale.logicalToCoordinate(from + 1) - scale.logicalToCoordinate(from)) / 2; // whole numbers only
         const left = Math.max(0, scale.logicalToCoordinate(from) - half);
         const right = Math.min(mediaSize.width, scale.logicalToCoordinate(to) + half);
-        if (right <= left) continue;
+        if (right - left < (band.tight ? 3 : 0)) continue;
         context.fillStyle = band.color;
         context.fillRect(left, 0, Math.max(1, right - left), mediaSize.height);
         if (!band.label || right - left < 60) continue;
         context.fillStyle = band.ink;
         context.font = "11px sans-serif";
-        context.textAlign = "right";
-        context.fillText(band.label, right - 6, mediaSize.height - 6);
+        context.textAlign = band.tight ? "center" : "right";
+        context.fillText(band.label, band.tight ? (left + right) / 2 : right - 6, mediaSize.height - 6);
       }
     });
   }
@@ -82,6 +83,7 @@ function segmentBands(meta, shift, now) {
 function chartOptions(now) {
   return {
     autoSize: true,
+    handleScroll: { vertTouchDrag: false }, // a finger that moves up or down scrolls the page
     layout: {
       background: { type: "solid", color: now.bg },
       textColor: now.muted,

@@ -30,7 +30,7 @@ function isLight() {
 function colors() {
   const style = getComputedStyle(document.documentElement);
   const read = (name) => style.getPropertyValue("--" + name).trim();
-  const names = ["bg", "panel", "line", "text", "muted", "accent", "gain", "loss", "warn", "hold", "spot", "oos", "warm", "low", "mid", "high", "fund", "pick"];
+  const names = ["bg", "panel", "line", "text", "muted", "accent", "gain", "loss", "warn", "hold", "spot", "oos", "warm", "low", "mid", "high", "fund", "pick", "tf1", "tf2", "tf3"];
   return Object.fromEntries(names.map((name) => [name, read(name)]));
 }
 

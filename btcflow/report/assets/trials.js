@@ -70,16 +70,21 @@ function inkOn(rgb) {
 
 class TrialView {
   constructor(trials, meta) {
-    this.trials = trials;
+    this.all = trials;
+    this.folds = trials.fold ? [...new Set(trials.fold)].sort((a, b) => a - b) : [];
     this.meta = meta;
+    this.use(this.folds[this.folds.length - 1]);
     this.host = document.getElementById("trial-view");
-    const names = Object.keys(trials).filter((name) => name.startsWith("param_")).map((name) => name.slice(6));
-    this.axes = names.map((name) => axisOf(trials, name)).filter((axis) => axis.labels.length > 1);
-    this.hasOut = trials.out_of_sample_sharpe.some((value) => !Number.isNaN(value));
+    const names = Object.keys(this.trials).filter((name) => name.startsWith("param_")).map((name) => name.slice(6));
+    this.axes = names.map((name) => axisOf(this.trials, name)).filter((axis) => axis.labels.length > 1);
+    this.hasOut = this.trials.out_of_sample_sharpe.some((value) => !Number.isNaN(value));
     const ranked = [...this.axes].sort((a, b) => this.spread(b) - this.spread(a));
     [this.x, this.y] = [ranked[0], ranked[1]];
     this.plots = make("div", this.axes.length ? "plots" : "plots one");
-    if (this.axes.length > 1) this.host.append(this.picker());
+    this.tools = make("div", "tools");
+    if (this.folds.length > 1) this.tools.append(this.foldPicker());
+    if (this.axes.length > 1) this.tools.append(...this.pickers());
+    this.host.append(this.tools);
     this.host.append(this.plots);
     this.paint();
     onTheme(() => this.paint());
@@ -91,8 +96,34 @@ class TrialView {
     return means.length ? Math.max(...means) - Math.min(...means) : 0;
   }
 
-  picker() {
-    const tools = make("div", "tools");
+  // The sets of one fold: folds are scored on different stretches of time.
+  use(fold) {
+    const keep = [];
+    for (let row = 0; row < this.all.rows; row++) if (!this.folds.length || this.all.fold[row] === fold) keep.push(row);
+    const pick = (column) => Float64Array.from(keep, (row) => column[row]);
+    this.trials = { rows: keep.length };
+    for (const [name, column] of Object.entries(this.all)) {
+      if (name !== "rows") this.trials[name] = column.codes ? { codes: pick(column.codes), names: column.names } : pick(column);
+    }
+    this.chosen = this.meta.chosen[Math.max(0, this.folds.indexOf(fold))] || {};
+  }
+
+  foldPicker() {
+    const label = make("label", "", "fold");
+    const options = this.folds.map((fold) => [String(fold), String(fold)]);
+    label.append(choice(options, options[options.length - 1][0], (fold) => {
+      this.use(Number(fold));
+      const [x, y] = [this.x && this.x.name, this.y && this.y.name];
+      this.axes = this.axes.map((axis) => axisOf(this.trials, axis.name));
+      this.x = this.axes.find((axis) => axis.name === x);
+      this.y = this.axes.find((axis) => axis.name === y);
+      this.paint();
+    }));
+    return label;
+  }
+
+  pickers() {
+    const labels = [];
     const options = this.axes.map((axis, index) => [String(index), axis.name]);
     for (const key of ["x", "y"]) {
       const label = make("label", "", key === "x" ? "across" : "up");
@@ -100,9 +131,9 @@ class TrialView {
         this[key] = this.axes[Number(index)];
         this.paint();
       }));
-      tools.append(label);
+      labels.push(label);
     }
-    return tools;
+    return labels;
   }
 
   paint() {
@@ -148,12 +179,12 @@ class TrialView {
       if (index % skip === 0) svg.append(draw("text", { x: left - 6, y: height - (index + 0.5) * h + 12, "text-anchor": "end" }, label.slice(0, 9)));
     });
     svg.append(draw("text", { x: left + width / 2, y: height + 44, "text-anchor": "middle", class: "inked" }, this.x.name + (y ? " across, " + y.name + " up" : "")));
-    return this.figure(`${title}: mean Sharpe, ${this.meta.odds}; colors −${number(top, 1)} to +${number(top, 1)}`, svg);
+    return this.figure(`${title}: mean Sharpe per cell (${this.meta.odds}); colors −${number(top, 1)} to +${number(top, 1)}`, svg);
   }
 
   // The chosen set's cell.
   outline(svg, left, w, h, height, y) {
-    const at = (axis) => (axis && axis.name in this.meta.chosen ? axis.exact(this.meta.chosen[axis.name]) : -1);
+    const at = (axis) => (axis && axis.name in this.chosen ? axis.exact(this.chosen[axis.name]) : -1);
     const [column, row] = [at(this.x), y ? at(y) : 0];
     if (column < 0 || row < 0) return;
     const box = draw("rect", { x: left + column * w, y: height - (row + 1) * h + 8, width: w, height: h, class: "pick" });
