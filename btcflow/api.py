@@ -119,7 +119,9 @@ def portfolio(
     return whole if any(is_list(value) for value in (params or {}).values()) else whole.iloc[0]
 
 
-def sweep(config: str | Path | Experiment, *, journal: Path | None = None, progress: ProgressBar | None = None) -> pd.DataFrame:
+def sweep(
+    config: str | Path | Experiment, *, journal: Path | None = None, progress: ProgressBar | None = None
+) -> pd.DataFrame:
     """Search the experiment's space: one row per trial, in-sample beside out-of-sample.
 
     A ``journal`` file survives an interrupt: the same call goes on where it stopped.
@@ -195,5 +197,3 @@ def _ledger(
 ) -> tuple[Ledger, pd.Index]:
     _, targets, columns = _targets(strategy, panel, timeframe, params, market, options)
     return settle(targets, panel.clock, market), columns
-
-

@@ -26,7 +26,9 @@ config_app = typer.Typer(help="Check or show an experiment.", no_args_is_help=Tr
 data_app = typer.Typer(help="Import records into the store, and list it.", no_args_is_help=True, rich_markup_mode=None)
 
 Config = Annotated[str, typer.Argument(metavar="CONFIG", help="a YAML file, or the name of a shipped config")]
-Overrides = Annotated[list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="set a value of the config")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="set a value of the config")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document")]
 
 
@@ -45,7 +47,9 @@ def run(
     from btcflow.terminal.views import run_view
 
     _add_strategies(strategies)
-    result = run_experiment(config, overrides=overrides or (), out=out, progress=terminal_progress, command=_command(config, overrides))
+    result = run_experiment(
+        config, overrides=overrides or (), out=out, progress=terminal_progress, command=_command(config, overrides)
+    )
     if as_json:
         _print_json({**result.summary, "folder": str(result.folder), "report": str(result.report)})
     else:
@@ -58,7 +62,9 @@ def run(
 @app.command()
 def signals(
     config: Config,
-    at: Annotated[str | None, typer.Option(metavar="TIME", help="as of this UTC time; default: the end of the data")] = None,
+    at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="as of this UTC time; default: the end of the data")
+    ] = None,
     overrides: Overrides = None,
     strategies: Annotated[Path | None, typer.Option(help="a folder of strategies of your own")] = None,
     as_json: AsJson = False,
@@ -78,7 +84,9 @@ def signals(
 
 @app.command()
 def verify(
-    place: Annotated[Path, typer.Argument(metavar="RUN", help="a run folder, its lock.json, or an experiment's folder")],
+    place: Annotated[
+        Path, typer.Argument(metavar="RUN", help="a run folder, its lock.json, or an experiment's folder")
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Run a locked experiment again: the same digest, or the first difference."""
@@ -87,14 +95,25 @@ def verify(
 
     found = verify_folder(place, progress=terminal_progress)
     if as_json:
-        _print_json({"schema": "btcflow.verify/1", "same": found.same, "expected": found.expected, "found": found.found, "difference": found.difference, "remarks": list(found.remarks)})
+        _print_json(
+            {
+                "schema": "btcflow.verify/1",
+                "same": found.same,
+                "expected": found.expected,
+                "found": found.found,
+                "difference": found.difference,
+                "remarks": list(found.remarks),
+            }
+        )
     else:
         for remark in found.remarks:
             _note(f"note: {remark}")
         if found.same:
             _print(f"verified  {found.folder}: the same result, digest {found.found[:16]}")
     if not found.same:
-        raise CheckFailed(f"{found.folder}: not the same result; first difference: {found.difference or 'only in the digest'}")
+        raise CheckFailed(
+            f"{found.folder}: not the same result; first difference: {found.difference or 'only in the digest'}"
+        )
 
 
 @app.command("list")
@@ -152,7 +171,9 @@ def data_import(
 
 
 @data_app.command("ls")
-def data_ls(store: Annotated[Path | None, typer.Option(help="the store; default: BTCFLOW_STORE or ./store")] = None) -> None:
+def data_ls(
+    store: Annotated[Path | None, typer.Option(help="the store; default: BTCFLOW_STORE or ./store")] = None,
+) -> None:
     """List the series in the store."""
     from btcflow.terminal.listings import store_text
 
@@ -171,7 +192,9 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="print the version")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="print the version")
+    ] = False,
 ) -> None:
     pass
 
@@ -213,7 +236,7 @@ def _add_strategies(folder: Path | None) -> None:
     if folder is not None:
         from btcflow.rules.strategies import STRATEGIES
 
-        STRATEGIES.add(folder)
+        STRATEGIES.add_folder(folder)
 
 
 def _time(text: str | None) -> Any:
@@ -226,7 +249,9 @@ def _time(text: str | None) -> Any:
     try:
         at = pd.Timestamp(text)
     except ValueError as error:
-        raise ConfigError(f"--at {text!r} is not a time; expected UTC such as 2024-03-14 or 2024-03-14T08:00") from error
+        raise ConfigError(
+            f"--at {text!r} is not a time; expected UTC such as 2024-03-14 or 2024-03-14T08:00"
+        ) from error
     return at.tz_localize("UTC") if at.tz is None else at.tz_convert("UTC")
 
 
@@ -244,5 +269,3 @@ def _note(text: str) -> None:
 
 def _print_json(value: dict[str, Any]) -> None:
     typer.echo(json.dumps(value, indent=2, allow_nan=False))
-
-

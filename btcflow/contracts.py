@@ -89,7 +89,9 @@ def strategy_subject(
 
 
 def _aligned(dataset: Dataset, as_of: pd.Timestamp | None, needs: tuple[str, ...]) -> Panel:
-    traded = next(one.instrument.id for one in dataset if one.key.kind == "funding" and one.instrument.margin == "linear")
+    traded = next(
+        one.instrument.id for one in dataset if one.key.kind == "funding" and one.instrument.margin == "linear"
+    )
     return align(dataset, make_clock(dataset, traded, missing_funding="report"), needs=needs, as_of=as_of)
 
 
@@ -138,14 +140,19 @@ class Trial:
     @cached_property
     def perturbed(self) -> dict[pd.Timestamp, Panel]:
         """The panels after everything that ends later than a cut was multiplied."""
-        return {cut: self.aligner(self.dataset.map(lambda one, at=cut: _multiplied(one, at)), None, self.needs) for cut in self.cuts[:2]}  # type: ignore[misc]
+        return {
+            cut: self.aligner(self.dataset.map(lambda one, at=cut: _multiplied(one, at)), None, self.needs)
+            for cut in self.cuts[:2]
+        }  # type: ignore[misc]
 
     @cached_property
     def torn(self) -> dict[pd.Timestamp, tuple[Panel, Panel]]:
         """Panels with a hole before a moment, as they are and with everything after the hole multiplied."""
         found = {}
         for cut in self.cuts[1:3]:
-            length = pd.Timedelta(max(3 * _HOUR * 24, 4 * int(np.diff(Bars(self.panel, self.timeframe).opens).max())), unit="ns")
+            length = pd.Timedelta(
+                max(3 * _HOUR * 24, 4 * int(np.diff(Bars(self.panel, self.timeframe).opens).max())), unit="ns"
+            )
             holed = self.dataset.map(lambda one, at=cut, size=length: _without(one, at - size, at))  # type: ignore[misc]
             later = holed.map(lambda one, at=cut: _multiplied(one, at))  # type: ignore[misc]
             found[cut] = (self.aligner(holed, None, self.needs), self.aligner(later, None, self.needs))
@@ -253,7 +260,9 @@ def _purity(subject: Subject, trial: Trial) -> Iterator[Violation]:
         yield Violation(law="purity", subject=subject.name, cut="the second call", detail=difference)
     for name, values in before.items():
         if not np.array_equal(values, trial.panel.fields[name], equal_nan=True):
-            yield Violation(law="purity", subject=subject.name, cut="the panel", detail=f"field {name} was changed in place")
+            yield Violation(
+                law="purity", subject=subject.name, cut="the panel", detail=f"field {name} was changed in place"
+            )
 
 
 def _shape(subject: Subject, trial: Trial) -> Iterator[Violation]:

@@ -99,8 +99,7 @@ class Source:
 
         ``key`` points at the key rather than at its value: the name itself is what is wrong.
         """
-        spot = self.text.spots.get(loc) if key else None
-        return self._told(Fault(loc, message, hint, spot._replace(value=None) if spot is not None and spot.key else None))
+        return self._told(Fault(loc, message, hint, None, at_key=key))
 
     def _spot(self, fault: Fault) -> Spot:
         if fault.spot is not None:

@@ -75,6 +75,7 @@ def _equity(ledger: pd.DataFrame) -> pd.DataFrame:
             "buy_and_hold": 0.999 * held,
             "spot": held,
             "segment": segment,
+            "equity_3D": 0.5 * (CAPITAL + ledger["equity"]),
         }
     )
 

@@ -75,7 +75,10 @@ def test_a_fault_is_told_with_its_place(tmp_path: Path, change: str, place: str,
 
 def test_an_unknown_strategy_is_told_with_the_nearest_name(tmp_path: Path) -> None:
     path = written(tmp_path, GOOD.replace("funding_fade", "funding_fad"))
-    with pytest.raises(ConfigError, match=r"x\.yaml:4:11: strategy: no strategy is called 'funding_fad'(.|\n)*did you mean 'funding_fade'"):
+    with pytest.raises(
+        ConfigError,
+        match=r"x\.yaml:4:11: strategy: no strategy is called 'funding_fad'(.|\n)*did you mean 'funding_fade'",
+    ):
         load_config(path)
 
 

@@ -71,7 +71,9 @@ def _prices_times_four(one: Records) -> Records:
     if one.key.kind in ("ohlcv", "mark"):
         for name in ("open", "high", "low", "close"):
             frame[name] *= 4.0
-    in_dollars = one.instrument.oi_unit == "usd" or (one.instrument.oi_unit == "contract" and one.instrument.contract_ccy == "USD")
+    in_dollars = one.instrument.oi_unit == "usd" or (
+        one.instrument.oi_unit == "contract" and one.instrument.contract_ccy == "USD"
+    )
     if one.key.kind == "open_interest" and in_dollars:
         frame["value"] *= 4.0
     return replace(one, frame=frame)
@@ -171,7 +173,10 @@ def test_a_metric_that_remembers_breaks_the_law_of_purity(trials: dict[str, Tria
         bars = Bars(panel, "1D")
         return bars.decided_at, _close(bars) + len(calls)
 
-    assert [one.law for one in violations(Subject(name="moody", needs=("close",), compute=compute), trials["1D"], ("purity",))] == ["purity"]
+    assert [
+        one.law
+        for one in violations(Subject(name="moody", needs=("close",), compute=compute), trials["1D"], ("purity",))
+    ] == ["purity"]
 
 
 def test_an_infinite_value_breaks_the_law_of_shape(trials: dict[str, Trial]) -> None:
@@ -179,7 +184,10 @@ def test_an_infinite_value_breaks_the_law_of_shape(trials: dict[str, Trial]) -> 
         bars = Bars(panel, "1D")
         return bars.decided_at, np.full(len(bars), np.inf)
 
-    assert [one.law for one in violations(Subject(name="endless", needs=("close",), compute=compute), trials["1D"], ("shape",))] == ["shape"]
+    assert [
+        one.law
+        for one in violations(Subject(name="endless", needs=("close",), compute=compute), trials["1D"], ("shape",))
+    ] == ["shape"]
 
 
 def test_every_law_has_its_line_in_the_documentation() -> None:

@@ -17,7 +17,6 @@ import pytest
 import typer
 import yaml
 from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
 from test_architecture import LAYERS
 
 import btcflow
@@ -48,9 +47,27 @@ BINARY = {".parquet", ".feather", ".arrow", ".h5", ".zip", ".gz", ".xlsx", ".pkl
 LARGEST = 1_000_000
 
 
+def read(path: Path) -> str:
+    """The text of a file."""
+    return path.read_text(encoding="utf-8")
+
+
+def lines_like(pattern: str, path: Path) -> list[Any]:
+    """What a pattern finds in a file, ``^`` and ``$`` at every line."""
+    return re.findall(pattern, read(path), flags=re.MULTILINE)
+
+
 def blocks(path: Path, language: str) -> list[str]:
     """The fenced blocks of one language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    return re.findall(rf"^```{language}\n(.*?)^```$", read(path), flags=re.MULTILINE | re.DOTALL)
+
+
+def output_of(command: list[str], folder: Path) -> str:
+    """What a command of this environment's Python prints when it is run in a folder."""
+    words = [sys.executable, "-m", *command]
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def recipe(language: str, place: str) -> str:
@@ -105,15 +122,9 @@ def test_one_file_each_adds_the_metric_and_the_strategy(tmp_path: Path) -> None:
     for place in places:
         (tmp_path / place).write_text(recipe("python", place), encoding="utf-8")
     for what, name in (("metrics", "oi_growth"), ("strategies", "crowded_premium")):
-        done = subprocess.run(
-            [sys.executable, "-m", "btcflow", "list", what], cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        assert re.search(rf"^{name} ", done.stdout, flags=re.MULTILINE), done.stdout
+        assert re.search(rf"^{name} ", output_of(["btcflow", "list", what], tmp_path), flags=re.MULTILINE)
     for command in (["check"], ["format", "--check"]):
-        ruff = [sys.executable, "-m", "ruff", *command, "--no-cache", "--config", str(ROOT / "pyproject.toml"), *places]
-        done = subprocess.run(ruff, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
+        output_of(["ruff", *command, "--no-cache", "--config", str(ROOT / "pyproject.toml"), *places], tmp_path)
 
 
 def test_the_venue_of_the_recipe_is_imported(tmp_path: Path) -> None:
@@ -162,14 +173,14 @@ def _commands() -> dict[str, Any]:
 def _lines() -> Iterator[tuple[str, list[str]]]:
     """Every command line the documents show, with the file it stands in."""
     for path in DOCUMENTS:
-        for block in re.findall(r"^```(?:sh)?\n(.*?)^```$", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL):
+        for block in blocks(path, "(?:sh)?"):
             for line in block.splitlines():
                 if line.startswith("btcflow "):
                     yield path.name, shlex.split(line, comments=True)[1:]
 
 
 def test_every_command_is_in_the_readme() -> None:
-    text = README.read_text(encoding="utf-8")
+    text = read(README)
     assert [name for name in _commands() if f"btcflow {name}" not in text] == []
 
 
@@ -186,8 +197,8 @@ def test_every_command_line_shown_is_understood() -> None:
 
 
 def test_every_make_target_named_exists() -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
-    named = {name for path in DOCUMENTS for name in re.findall(r"(?:^|`)make ([a-z]+)", path.read_text(encoding="utf-8"), re.MULTILINE)}
+    targets = set(lines_like(r"^([a-z]+):", ROOT / "Makefile"))
+    named = {name for path in DOCUMENTS for name in lines_like(r"(?:^|`)make ([a-z]+)", path)}
     assert {"demo", "test"} <= named
     assert named - targets == set()
 
@@ -197,7 +208,7 @@ def test_every_make_target_named_exists() -> None:
 
 @pytest.mark.parametrize("registry", [METRICS, STRATEGIES], ids=["metrics", "strategies"])
 def test_everything_registered_is_defined(registry: Any) -> None:
-    text = DEFINITIONS.read_text(encoding="utf-8")
+    text = read(DEFINITIONS)
     assert [name for name in registry.names() if f"`{name}`" not in text] == []
 
 
@@ -206,9 +217,9 @@ def _keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]
     for name, field in model.model_fields.items():
         path = f"{prefix}{name}"
         inner = [one for one in _models(field.annotation) if one is not Space]
-        default = field.get_default(call_default_factory=True)
-        if not inner or (default is not PydanticUndefined and default is not None and not isinstance(default, BaseModel)):
-            yield path, "required" if default is PydanticUndefined else default
+        default = "required" if field.is_required() else field.get_default(call_default_factory=True)
+        if not inner or isinstance(default, dict):
+            yield path, list(default) if isinstance(default, tuple) else default
         named = "NAME." if default == {} else ""
         for one in inner:
             yield from _keys(one, f"{path}.{named}")
@@ -222,7 +233,7 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
 
 def _documented() -> dict[str, Any]:
     """Keys of the tables in docs/config.md, with the default written beside them."""
-    rows = re.findall(r"^\| `([^`]+)` \| ([^|]+) \|", CONFIG.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    rows = lines_like(r"^\| `([^`]+)` \| ([^|]+) \|", CONFIG)
     return {key: yaml.safe_load(default.strip().strip("`")) for key, default in rows}
 
 
@@ -234,35 +245,38 @@ def test_every_config_key_is_documented_and_no_other() -> None:
 
 
 def test_every_documented_default_is_the_true_one() -> None:
-    told, defaults = _documented(), {}
+    told = _documented()
+    defaults: dict[str, Any] = {}
     for key, default in _keys(Experiment):
-        defaults.setdefault(key, list(default) if isinstance(default, tuple) else default)  # data.start is two keys: the first
-    wrong = {key: (told[key], true) for key, true in defaults.items() if told[key] != true and str(told[key]) != str(true)}
+        defaults.setdefault(key, default)  # data.start belongs to both kinds of data; the table tells the first's
+    wrong = {
+        key: (told[key], true) for key, true in defaults.items() if str(told[key]) != str(true) and told[key] != true
+    }
     assert wrong == {}, "docs/config.md and the models disagree: (told, true)"
 
 
 def test_the_layers_told_are_the_layers_tested() -> None:
-    diagram = next(block for block in blocks(CONTRIBUTING, "text") if block.rstrip().splitlines()[-1].startswith("errors"))
+    diagram = next(block for block in blocks(CONTRIBUTING, "text") if "\nerrors" in block)
     told = [tuple(re.split(r"\s{2,}", line)[0].split(" · ")) for line in diagram.splitlines()]
     assert told == [tuple(names) for names in reversed(LAYERS)]
 
 
 @pytest.mark.parametrize("title", ["Add a metric", "Add a strategy", "Add a venue"])
 def test_a_recipe_is_at_most_twelve_lines(title: str) -> None:
-    section = CONTRIBUTING.read_text(encoding="utf-8").split(f" {title}\n")[1]
+    section = read(CONTRIBUTING).split(f" {title}\n")[1]
     steps = section.split("```")[0].strip().splitlines()
     assert 3 <= len(steps) <= 12
 
 
 def test_links_between_documents_lead_somewhere() -> None:
     for path in DOCUMENTS:
-        for target in re.findall(r"\]\(([^):#]+)\)", path.read_text(encoding="utf-8")):
+        for target in re.findall(r"\]\(([^):#]+)\)", read(path)):
             assert (path.parent / target).exists(), f"{path.name} links {target}"
 
 
 def test_the_newest_version_is_the_same_everywhere() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-    headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    project = tomllib.loads(read(ROOT / "pyproject.toml"))["project"]["version"]
+    headings = lines_like(r"^## (.+)$", ROOT / "CHANGELOG.md")
     assert headings[0] == "Unreleased"
     assert headings[1].split()[0] == project == btcflow.__version__
 
@@ -272,9 +286,8 @@ def test_the_newest_version_is_the_same_everywhere() -> None:
 
 def _tracked() -> list[Path]:
     """Files git tracks, and those it would."""
-    done = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip("not a git checkout")
     paths = [ROOT / name for name in done.stdout.split("\0") if name]
@@ -294,8 +307,8 @@ def test_no_tracked_file_names_a_registry_or_a_place_on_one_machine() -> None:
     for path in _tracked():
         if path.suffix in {".png", ".ico"}:
             continue
-        text = path.read_text(encoding="utf-8")
-        hosts = set(re.findall(r"https?://([\w.-]+)", text))
-        faults += [f"{path.name} leads to {host}; is that link needed? then add it to LINKED" for host in hosts - LINKED]
+        text = read(path)
+        strange = set(re.findall(r"https?://([\w.-]+)", text)) - LINKED
+        faults += [f"{path.name} leads to {host}; where that is needed, add it to LINKED" for host in strange]
         faults += [f"{path.name}: {found}" for pattern in (index_option, machine) for found in pattern.findall(text)]
     assert faults == []

@@ -248,6 +248,16 @@ def test_a_clock_that_opens_at_midnight_starts_its_first_day_with_the_capital():
     assert near(daily_equity(np.ones(48), clock, FREE).equity[:, 0], [100_000.0, 100_000.0, 110_000.0])
 
 
+def test_the_last_midnight_of_many_years_is_there():
+    midnight = pd.Timestamp("2017-01-01", tz="UTC").value
+    count = 24 * 1940
+    clock = clock_of(ToyMarket([midnight + i * HOUR for i in range(count)], [100.0] * count, [100.0] * count))
+    days, rows = midnights(clock, 0, count)
+    assert len(days) == 1941
+    assert days[-1] == clock.closes_at[-1]
+    assert rows[-1] == count - 1
+
+
 # ---------------------------------------------------------------- trades
 
 

@@ -89,7 +89,7 @@ def test_a_file_that_fails_names_itself_its_line_and_the_cause(tmp_path: Path) -
     folder = _folder(
         tmp_path / "s",
         cfg="from btcflow.timeframes import parse\n\nparse('4hr')\n",
-        div="a = 1\n\nb = a / 0\n",
+        div="def ratio(a):\n    return a / 0\n\nratio(1)\n",
         exits="raise SystemExit(3)\n",
         syn="a = 1\nb = (\n",
         wrong="import btcflow_is_not_this\n",
@@ -99,14 +99,16 @@ def test_a_file_that_fails_names_itself_its_line_and_the_cause(tmp_path: Path) -
     where = folder.resolve()
     assert caught.value.problems == (
         f"{where}/cfg.py:3: cannot be imported: '4hr' is not a timeframe; did you mean '4h'?",
-        f"{where}/div.py:3: cannot be imported: ZeroDivisionError: division by zero",
+        f"{where}/div.py:2: cannot be imported: ZeroDivisionError: division by zero",
         f"{where}/exits.py:1: cannot be imported: SystemExit: 3",
         f"{where}/syn.py:2: cannot be imported: SyntaxError: '(' was never closed",
         f"{where}/wrong.py:1: cannot be imported: ModuleNotFoundError: No module named 'btcflow_is_not_this'",
     )
+    assert not [name for name, one in sys.modules.items() if str(getattr(one, "__file__", "")).startswith(str(where))]
 
 
-def test_a_mended_file_is_read_as_it_is_now(tmp_path: Path) -> None:
+def test_a_mended_file_is_read_as_it_is_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
     registry = _registry(_folder(tmp_path / "s", one="CLAIMS = {'one': 1 / 0}"))
     with pytest.raises(ConfigError):
         registry.names()

@@ -109,7 +109,9 @@ def test_hysteresis_leaves_when_the_entry_no_longer_holds_at_a_share_of_its_thre
     min_hold=st.integers(0, 4),
     cooldown=st.integers(0, 4),
 )
-def test_the_walk_equals_a_slow_state_machine(flags: list[tuple[bool, bool, bool, bool]], min_hold: int, cooldown: int) -> None:
+def test_the_walk_equals_a_slow_state_machine(
+    flags: list[tuple[bool, bool, bool, bool]], min_hold: int, cooldown: int
+) -> None:
     columns = [np.array(column) for column in zip(*flags, strict=True)]
     assert _walk(*columns, min_hold, cooldown).tolist() == _slow_walk(flags, min_hold, cooldown)
 
@@ -129,7 +131,7 @@ def _slow_walk(flags: list[tuple[bool, bool, bool, bool]], min_hold: int, cooldo
             wanted = (1 if up else -1 if down else 0) if rested else 0
         elif run < min_hold:
             wanted = now
-        elif (down if now == 1 else up):
+        elif down if now == 1 else up:
             wanted = -now
         else:
             wanted = 0 if (long_exit if now == 1 else short_exit) else now
@@ -152,7 +154,9 @@ def test_the_first_decidable_bar_has_every_score() -> None:
     assert first_decidable(rule, bars, [rule.assign({})]) == 2  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("text", ["fund_z[90] >= 2", "oi_z <= -entry_z", "prem_z[window] > 0.5", "bullish", "bearish[52]"])
+@pytest.mark.parametrize(
+    "text", ["fund_z[90] >= 2", "oi_z <= -entry_z", "prem_z[window] > 0.5", "bullish", "bearish[52]"]
+)
 def test_a_condition_prints_as_it_is_read(text: str) -> None:
     assert str(Condition.parse(text)) == text
 
@@ -225,7 +229,9 @@ def test_the_sentence_says_the_numbers() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["confluence", "funding_fade", "premium_reversion", "oi_breakout", "cycle_extremes", "buy_and_hold"])
+@pytest.mark.parametrize(
+    "name", ["confluence", "funding_fade", "premium_reversion", "oi_breakout", "cycle_extremes", "buy_and_hold"]
+)
 def test_the_shipped_strategies_are_there(name: str) -> None:
     assert STRATEGIES.get(name).claim.endswith(".")
 

@@ -18,7 +18,11 @@ from btcflow.rules import Rule
 
 @pytest.fixture(scope="module")
 def panel() -> Panel:
-    return btcflow.load_panel(Experiment(name="small", data={"source": "simulated", "seed": 5, "years": 1.6}, timeframe="1D", strategy="funding_fade"))  # type: ignore[arg-type]
+    return btcflow.load_panel(
+        Experiment(
+            name="small", data={"source": "simulated", "seed": 5, "years": 1.6}, timeframe="1D", strategy="funding_fade"
+        )
+    )  # type: ignore[arg-type]
 
 
 def test_targets_become_entries_exits_and_reversals() -> None:
@@ -37,7 +41,9 @@ def test_a_fractional_target_has_no_signal_matrix() -> None:
 
 
 def test_lists_of_parameters_become_columns_with_their_names(panel: Panel) -> None:
-    signals = btcflow.signals_matrix("funding_fade", panel, "1D", params={"window": [40, 60], "entry_z": [1.0, 1.5, 2.0]})
+    signals = btcflow.signals_matrix(
+        "funding_fade", panel, "1D", params={"window": [40, 60], "entry_z": [1.0, 1.5, 2.0]}
+    )
     columns = signals.entries.columns
     assert columns.names == ["window", "entry_z"]
     assert len(columns) == 6
@@ -52,13 +58,18 @@ def test_a_daily_signal_fills_at_midnight_without_open_interest_and_an_hour_late
     """Open interest is published five minutes late, so a rule that reads it decides at 00:05."""
     quick = btcflow.signals_matrix("funding_fade", panel, "1D", params={"window": 40, "entry_z": 0.5})
     slow = btcflow.signals_matrix("oi_breakout", panel, "1D", params={"window": 40, "entry_z": 0.5})
-    hours = {name: set(frame.entries.index[frame.entries.to_numpy()[:, 0]].hour) for name, frame in (("quick", quick), ("slow", slow))}
+    hours = {
+        name: set(frame.entries.index[frame.entries.to_numpy()[:, 0]].hour)
+        for name, frame in (("quick", quick), ("slow", slow))
+    }
     assert hours == {"quick": {0}, "slow": {1}}
 
 
 def test_a_delay_moves_every_fill_by_whole_clock_bars(panel: Panel) -> None:
     plain = btcflow.signals_matrix("funding_fade", panel, "1D", params={"window": 40, "entry_z": 0.5})
-    late = btcflow.signals_matrix("funding_fade", panel, "1D", params={"window": 40, "entry_z": 0.5}, market=Market(delay=3))
+    late = btcflow.signals_matrix(
+        "funding_fade", panel, "1D", params={"window": 40, "entry_z": 0.5}, market=Market(delay=3)
+    )
     for one, other in zip(plain, late, strict=True):
         assert one.to_numpy().any()
         assert np.array_equal(one.to_numpy()[:-3], other.to_numpy()[3:])
@@ -77,7 +88,17 @@ def test_no_fill_comes_before_the_decision(panel: Panel) -> None:
 def test_metrics_carry_the_time_they_may_be_acted_on(panel: Panel) -> None:
     frame = btcflow.metrics(panel, "1W")
     assert (frame["decided_at"] == frame.index + pd.Timedelta("7D") + pd.Timedelta("5min")).all()
-    assert {"spot_premium", "perp_premium", "prem_z", "oi_index", "oi_z", "funding_8h", "funding_apr", "fund_z", "state"} <= set(frame)
+    assert {
+        "spot_premium",
+        "perp_premium",
+        "prem_z",
+        "oi_index",
+        "oi_z",
+        "funding_8h",
+        "funding_apr",
+        "fund_z",
+        "state",
+    } <= set(frame)
 
 
 def test_the_two_premiums_have_opposite_signs(panel: Panel) -> None:
@@ -122,7 +143,9 @@ def test_the_portfolio_holds_funding_and_the_matrices_make_the_same_trades(panel
 
 @pytest.mark.vectorbt
 def test_a_rule_of_ones_own_goes_all_the_way(panel: Panel) -> None:
-    rule = Rule.of("dip", "Buy what fear sells.", long_entry="prem_z[40] <= -1 and fund_z[40] <= -0.5", long_exit="prem_z[40] >= 0")
+    rule = Rule.of(
+        "dip", "Buy what fear sells.", long_entry="prem_z[40] <= -1 and fund_z[40] <= -0.5", long_exit="prem_z[40] >= 0"
+    )
     portfolio = btcflow.portfolio(rule, panel, "1D")
     assert portfolio.orders.count() > 0
     assert np.isfinite(portfolio.total_return())

@@ -173,6 +173,21 @@ def test_the_members_of_a_union_speak_as_one() -> None:
     ]
 
 
+def test_of_two_sections_that_could_be_meant_the_closer_one_speaks() -> None:
+    class Either(Part):
+        it: Simulated | Signal
+
+    with pytest.raises(ConfigError) as caught:
+        parse_model("it: {premium: 1, window: 3, hod: true}", Either, name="c.yaml")
+    (problem,) = caught.value.problems
+    assert problem.startswith("c.yaml:1:29: it.hod: unknown key 'hod'")
+    assert problem.endswith("did you mean 'hold'?")
+
+
+def test_only_the_keys_of_the_chosen_section_are_offered() -> None:
+    assert _problems("data: {source: store, store: x, zzz: 1}")[0].endswith("known here: since, source, store")
+
+
 def test_a_dataclass_that_refuses_itself_is_shown_at_the_keys_it_names() -> None:
     assert _first_lines("costs:\n  fee: 2\n  delay: -1\n") == [
         "bad.yaml:2:8: costs.fee is 2.0; expected 0.1 or less",
@@ -301,7 +316,11 @@ def test_a_file_with_a_byte_order_mark_and_windows_line_ends_is_read(tmp_path: P
     path = tmp_path / "windows.yaml"
     path.write_bytes("\ufeffname: café\r\nsignal:\r\n  hold: true\r\n".encode())
     assert load_model(path, Question).name == "café"
-    path.write_bytes(path.read_bytes() + b"  windo: 3\r\n")
+    path.write_bytes("\ufeffnme: café\r\nsignal:\r\n  hold: true\r\n  windo: 3\r\n".encode())
+    with pytest.raises(
+        ConfigError, match=r"windows\.yaml:1:1: nme: unknown key 'nme'\n     1 \| nme: café\n       \| \^\^\^ "
+    ):
+        load_model(path, Question)
     with pytest.raises(ConfigError, match=r"windows\.yaml:4:3: signal\.windo: unknown key"):
         load_model(path, Question)
 
@@ -317,6 +336,9 @@ def test_later_layers_point_into_the_file(tmp_path: Path) -> None:
         f"{path}:3:11: signal.window: longer than the data (300 bars)\n"
         "     3 |   window: 400\n       |           ^^^  use 300 or less"
     )
+    assert source.problem(("signal", "window"), "is the wrong name", key=True).startswith(
+        f"{path}:3:3: signal.window: is"
+    )
     # a default that is not written is shown at the section around it
     assert source.problem(("signal", "premium"), "too high").startswith(
         f"{path}:2:1: signal.premium: too high\n     2 | signal:"
@@ -324,6 +346,8 @@ def test_later_layers_point_into_the_file(tmp_path: Path) -> None:
     assert source.where(("costs", "fee")).startswith(f"{path}:1:1\n")
     assert source.where(("legs", 0, "window")).startswith(f"{path}:5:13\n")
     assert source.where(("data", "source")) == "-s data.source=simulated"
+    replaced = load_source(path, ["signal={hold: true}"])
+    assert replaced.where(("signal", "window")) == "-s signal={hold: true}"
     assert source.problem(("data", "source"), "no edge", "try 1") == "-s data.source=simulated: no edge; try 1"
 
 

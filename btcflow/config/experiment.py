@@ -135,7 +135,11 @@ class Sweep(_Part):
 
     def space_on(self, timeframe: str) -> Space:
         """The space on one timeframe."""
-        return Space(root={**self.space.root, **self.by_timeframe[timeframe].root}) if timeframe in self.by_timeframe else self.space
+        return (
+            Space(root={**self.space.root, **self.by_timeframe[timeframe].root})
+            if timeframe in self.by_timeframe
+            else self.space
+        )
 
 
 class Span(_Part):

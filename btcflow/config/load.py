@@ -134,7 +134,9 @@ def _space_problems(experiment: Experiment, strategy: Rule | FreeForm) -> Iterat
     }
     for frame in experiment.sweep.by_timeframe:
         if frame not in experiment.frames:
-            yield experiment.problem(("sweep", "by_timeframe", frame), f"{frame} is not among the timeframes of the experiment")
+            yield experiment.problem(
+                ("sweep", "by_timeframe", frame), f"{frame} is not among the timeframes of the experiment"
+            )
     for loc, space in spaces.items():
         for name in space.root:
             if name not in strategy.tunable:
@@ -145,7 +147,9 @@ def _space_problems(experiment: Experiment, strategy: Rule | FreeForm) -> Iterat
             if first is not None:
                 yield experiment.problem((*loc, name), first)
             if name in experiment.params:
-                yield experiment.problem(("params", name), f"{name} is searched in sweep.space too; expected it in one place")
+                yield experiment.problem(
+                    ("params", name), f"{name} is searched in sweep.space too; expected it in one place"
+                )
 
 
 def _unknown_param(experiment: Experiment, loc: tuple[str, ...], strategy: Rule | FreeForm, name: str) -> str:

@@ -61,7 +61,11 @@ def traded_instrument(experiment: Experiment) -> str:
         from btcflow.data.simulate import TRADED
 
         return TRADED
-    raise ConfigError(experiment.problem(("market",), "market.instrument is missing; expected `venue:symbol`, such as binance_um:BTCUSDT"))
+    raise ConfigError(
+        experiment.problem(
+            ("market",), "market.instrument is missing; expected `venue:symbol`, such as binance_um:BTCUSDT"
+        )
+    )
 
 
 def _from_store(data: StoreData) -> Dataset:
@@ -96,7 +100,11 @@ def _wanted(experiment: Experiment, one: Records, traded: str) -> bool:
 def _refuse_unknown(experiment: Experiment, dataset: Dataset) -> None:
     known = {one.id: one.role for one in dataset.instruments}
     problems = []
-    named = [(("universe", role, place), name, role) for role in ("spot", "perp") for place, name in enumerate(getattr(experiment.universe, role) or ())]
+    named = [
+        (("universe", role, place), name, role)
+        for role in ("spot", "perp")
+        for place, name in enumerate(getattr(experiment.universe, role) or ())
+    ]
     for loc, name, role in named:
         if known.get(name) != role:
             problems.append(_no_instrument(experiment, loc, name, [one for one in known if known[one] == role], role))

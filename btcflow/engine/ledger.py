@@ -289,7 +289,8 @@ def midnights(clock: Clock, start_row: int, end_row: int) -> tuple[np.ndarray, n
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
     closes_at = clock.closes_at
     first = -(-int(clock.opens[start_row]) // _DAY) * _DAY
-    days = np.arange(first, int(closes_at[end_row - 1]) + 1, _DAY, dtype=np.int64)
+    count = (int(closes_at[end_row - 1]) - first) // _DAY + 1  # np.arange(first, last, step) would count in floats
+    days = first + _DAY * np.arange(count, dtype=np.int64)
     return days, np.searchsorted(closes_at, days, side="right").astype(np.int64) - 1
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from btcflow.flow.bars import Bars
     from btcflow.panel import Panel
 
-__all__ = ["group_premium", "perp_premium", "perp_premium_raw", "prem_z", "spot_premium"]
+__all__ = ["group_premium", "perp_premium", "perp_premium_raw", "prem_z", "premium_legs", "spot_premium"]
 
 
 @metric(unit="%", needs=("close",))
@@ -114,6 +114,27 @@ def prem_z(bars: Bars, *, window: int) -> np.ndarray:
     return standardise(bars, bars["perp_premium"], window=window, floor=floor)
 
 
+@metric(unit="legs", needs=("close",))
+def premium_legs(bars: Bars) -> np.ndarray:
+    """How many spot and perpetual prices stand behind the premium at the bar's last sample.
+
+    Returns
+    -------
+    (T,) float64, a count over the quote groups in use
+
+    Notes
+    -----
+    Never NaN; no warm-up. Legs dropped for their distance from the median are counted out.
+    """
+    options, panel = bars.options.premium, bars.panel
+    groups = _groups(panel, options)
+    counts = [group_premium(panel, quote, options)[1:] for quote in groups]
+    live = np.sum([spot + perp for spot, perp in counts], axis=0)
+    every = max(_sampling(panel, quote) for quote in groups)
+    count = np.where(panel.closes_sample(every), live, np.nan)
+    return np.nan_to_num(bars.last_sample(count), nan=0.0)
+
+
 def group_premium(panel: Panel, quote: str, options: PremiumOptions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """``100 (P / S - 1)`` of one quote group at every panel row, and its live spot and perp legs.
 
@@ -121,14 +142,20 @@ def group_premium(panel: Panel, quote: str, options: PremiumOptions) -> tuple[np
     -------
     (rows,) percent, NaN where a side has no live leg; (rows,) spot legs; (rows,) perp legs, 0 beside a NaN
     """
-    close = panel["close"]
-    spot, perp = close[:, panel.columns("spot", quote)], close[:, panel.columns("perp", quote)]
-    live = _near_the_median(np.column_stack([spot, perp]), options.max_dev)
-    spot, perp = np.where(live[:, : spot.shape[1]], spot, np.nan), np.where(live[:, spot.shape[1] :], perp, np.nan)
+    spot, perp = _legs(panel, quote, options)
     centre = row_median if options.agg == "median" else row_mean
     premium = 100.0 * (centre(perp) / centre(spot) - 1.0)
     known = np.isfinite(premium)
     return premium, known * np.isfinite(spot).sum(axis=1), known * np.isfinite(perp).sum(axis=1)
+
+
+def _legs(panel: Panel, quote: str, options: PremiumOptions) -> tuple[np.ndarray, np.ndarray]:
+    """Spot and perpetual prices of a group, NaN where a leg is absent or too far off; (rows, legs) each."""
+    close = panel["close"]
+    spot, perp = close[:, panel.columns("spot", quote)], close[:, panel.columns("perp", quote)]
+    live = _near_the_median(np.column_stack([spot, perp]), options.max_dev)
+    spot, perp = np.where(live[:, : spot.shape[1]], spot, np.nan), np.where(live[:, spot.shape[1] :], perp, np.nan)
+    return spot, perp
 
 
 def _near_the_median(legs: np.ndarray, limit: float) -> np.ndarray:

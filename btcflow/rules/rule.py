@@ -100,7 +100,9 @@ class Condition:
         if span is not None and not chosen.windowed:
             raise ConfigError(f"{text.strip()!r}: {chosen.name} has no window; write {chosen.name} alone")
         if match["op"] is None and chosen.unit != "0/1":
-            raise ConfigError(f"{text.strip()!r}: {chosen.name} is measured in {chosen.unit}; compare it, as in `{chosen.name} >= 2`")
+            raise ConfigError(
+                f"{text.strip()!r}: {chosen.name} is measured in {chosen.unit}; compare it, as in `{chosen.name} >= 2`"
+            )
         return cls(
             score=chosen.name,
             op=match["op"] or ">=",  # type: ignore[arg-type]
@@ -177,7 +179,9 @@ class Rule:
         for side in sides:
             if side not in SIDES:
                 close = nearest(side, SIDES)
-                raise ConfigError(f"rule {name}: no side is called {side!r}; did you mean {close or 'one of ' + ', '.join(SIDES)}?")
+                raise ConfigError(
+                    f"rule {name}: no side is called {side!r}; did you mean {close or 'one of ' + ', '.join(SIDES)}?"
+                )
         parsed = {side: parse_side(text) for side, text in sides.items()}
         return cls(
             name=name,
@@ -224,7 +228,11 @@ class Rule:
         missing = {name for one in self.conditions() for name in one.names if name not in known}
         return [
             f"rule {self.name}: {name!r} is no parameter of it"
-            + (f"; did you mean {nearest(name, known)!r}?" if nearest(name, known) else f"; declare it, it has: {', '.join(known) or 'none'}")
+            + (
+                f"; did you mean {nearest(name, known)!r}?"
+                if nearest(name, known)
+                else f"; declare it, it has: {', '.join(known) or 'none'}"
+            )
             for name in sorted(missing)
         ]
 
@@ -277,7 +285,10 @@ def parse_side(text: str | Sequence[str]) -> Side:
     """One side of a rule from text: `` or `` between alternatives, `` and `` within one."""
     lines = [text] if isinstance(text, str) else list(text)
     groups = [group for line in lines for group in re.split(r"\s+or\s+", line.strip())]
-    return tuple(() if group == "always" else tuple(Condition.parse(one) for one in re.split(r"\s+and\s+", group)) for group in groups)
+    return tuple(
+        () if group == "always" else tuple(Condition.parse(one) for one in re.split(r"\s+and\s+", group))
+        for group in groups
+    )
 
 
 def _number_or_name(text: str) -> float | str:

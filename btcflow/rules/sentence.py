@@ -42,7 +42,11 @@ def _side(rule: Rule, which: str, opening: str, values: Assignment, bars: Bars) 
         return f"{start}; leave when {_either(leave, values, bars)}."
     if rule.hysteresis is not None:
         return f"{start}; leave when that no longer holds at {rule.hysteresis:g} of the thresholds."
-    return f"{start}; hold to the end." if rule.short_entry == () or rule.long_entry == () else f"{start}; hold until the other side."
+    return (
+        f"{start}; hold to the end."
+        if rule.short_entry == () or rule.long_entry == ()
+        else f"{start}; hold until the other side."
+    )
 
 
 def _either(side: Side, values: Assignment, bars: Bars) -> str:

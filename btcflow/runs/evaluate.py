@@ -96,7 +96,10 @@ def ready_at(experiment: Experiment, strategy: Rule | FreeForm, bars: Bars) -> i
     first = first_decidable(strategy, bars, [values])
     if first < len(bars):
         return int(bars.decided_at[first])
-    spans = ", ".join(f"{name} {value}" for name, value in values.items() if name == "window" and value) or f"window {bars.window()}"
+    spans = (
+        ", ".join(f"{name} {value}" for name, value in values.items() if name == "window" and value)
+        or f"window {bars.window()}"
+    )
     message = (
         f"{strategy.name} on {bars.timeframe} has no bar on which all its scores have a value: {spans} against {len(bars)} bars "
         f"from {_day(bars.opens, 0)} to {_day(bars.closes, -1)}"
@@ -202,7 +205,9 @@ def _scorer(
                     "out_of_sample_return": float(test["total_return"][k]),
                     "in_sample_entries": float(daily.entries[0, k]),
                 },
-                reason=None if np.isfinite(train[sweep.objective][k]) else f"{sweep.objective} is undefined: the set never traded",
+                reason=None
+                if np.isfinite(train[sweep.objective][k])
+                else f"{sweep.objective} is undefined: the set never traded",
             )
             for k in range(len(sets))
         ]
@@ -294,5 +299,3 @@ def _time(instant: int) -> pd.Timestamp:
 
 def _day(times: np.ndarray, at: int) -> str:
     return str(_time(int(times[at])).date()) if len(times) else "none"
-
-

@@ -97,8 +97,12 @@ def _span(experiment: Experiment, strategy: Rule | FreeForm, bars: dict[str, Bar
     if experiment.span.start is not None:
         wanted = pd.Timestamp(experiment.span.start, tz="UTC").value
         if wanted < start:
-            message = f"starts {experiment.span.start}, before every score is ready on {pd.Timestamp(start, tz='UTC').date()}"
-            raise ConfigError(experiment.problem(("span", "start"), message, "start later, load earlier data, or shorten the windows"))
+            message = (
+                f"starts {experiment.span.start}, before every score is ready on {pd.Timestamp(start, tz='UTC').date()}"
+            )
+            raise ConfigError(
+                experiment.problem(("span", "start"), message, "start later, load earlier data, or shorten the windows")
+            )
         start = wanted
     if experiment.span.end is not None:
         end = min(end, pd.Timestamp(experiment.span.end, tz="UTC").value)

@@ -24,7 +24,18 @@ from btcflow.runs.lock import lock_of
 
 __all__ = ["experiment_yaml", "frames_of", "metric_frame", "write_run"]
 
-_SHOWN = ("price", "spot_premium", "perp_premium", "prem_z", "oi_index", "oi_z", "oi_change_z", "funding_8h", "funding_apr", "fund_z")
+_SHOWN = (
+    "price",
+    "spot_premium",
+    "perp_premium",
+    "prem_z",
+    "oi_index",
+    "oi_z",
+    "oi_change_z",
+    "funding_8h",
+    "funding_apr",
+    "fund_z",
+)
 
 
 def write_run(found: Execution, summary: dict[str, Any], folder: Path) -> Path:
@@ -39,7 +50,9 @@ def write_run(found: Execution, summary: dict[str, Any], folder: Path) -> Path:
                 shutil.rmtree(folder)
             made.replace(folder)
     except OSError as error:
-        raise StoreError(f"the run cannot be written to {folder}: {error.strerror or error}; choose another place with --out") from error
+        raise StoreError(
+            f"the run cannot be written to {folder}: {error.strerror or error}; choose another place with --out"
+        ) from error
     return folder
 
 
@@ -115,5 +128,11 @@ def _signals(found: Execution) -> pd.DataFrame:
     wide = Bars(found.panel, main.timeframe, found.experiment.flow)
     frame = metric_frame(wide)
     frame = frame.reset_index(names="time").rename(columns={"price": "close"})
-    own = pd.DataFrame({"time": main.bars.index, "target": main.targets, "decided_at": pd.to_datetime(main.bars.decided_at, unit="ns", utc=True)})
+    own = pd.DataFrame(
+        {
+            "time": main.bars.index,
+            "target": main.targets,
+            "decided_at": pd.to_datetime(main.bars.decided_at, unit="ns", utc=True),
+        }
+    )
     return frame.drop(columns="decided_at").merge(own, on="time", how="inner", validate="one_to_one")

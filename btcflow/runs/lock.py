@@ -19,7 +19,16 @@ __all__ = ["LOCK_SCHEMA", "canonical", "code_digest", "lock_of", "result_digest"
 
 LOCK_SCHEMA = "btcflow.lock/1"
 _PACKAGES = ("numpy", "pandas", "numba", "vectorbt", "optuna", "pyarrow", "pydantic", "scipy")
-_RESULT_KEYS = ("strategy", "timeframe", "timeframes", "in_sample", "out_of_sample", "benchmark", "attribution", "folds")
+_RESULT_KEYS = (
+    "strategy",
+    "timeframe",
+    "timeframes",
+    "in_sample",
+    "out_of_sample",
+    "benchmark",
+    "attribution",
+    "folds",
+)
 _DIGITS = 9
 
 

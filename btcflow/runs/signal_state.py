@@ -22,7 +22,13 @@ from btcflow.runs.summary import plain
 
 __all__ = ["ConditionState", "MetricState", "SignalState", "signal_states"]
 
-_SCORES = {"spot_premium": "prem_z", "perp_premium": "prem_z", "oi_index": "oi_z", "funding_8h": "fund_z", "funding_apr": "fund_z"}
+_SCORES = {
+    "spot_premium": "prem_z",
+    "perp_premium": "prem_z",
+    "oi_index": "oi_z",
+    "funding_8h": "fund_z",
+    "funding_apr": "fund_z",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +92,9 @@ def signal_states(experiment: Experiment, at: pd.Timestamp | None = None) -> tup
     if at is not None:
         panel = panel.upto(at)
     values = strategy.assign(experiment.params)
-    return tuple(_state(experiment, strategy, values, Bars(panel, frame, experiment.flow)) for frame in experiment.frames)
+    return tuple(
+        _state(experiment, strategy, values, Bars(panel, frame, experiment.flow)) for frame in experiment.frames
+    )
 
 
 def _state(experiment: Experiment, strategy: Rule | FreeForm, values: Assignment, wide: Bars) -> SignalState:
@@ -133,22 +141,18 @@ def _metrics(bars: Bars) -> list[MetricState]:
     return found
 
 
-def _sources(bars: Bars, name: str) -> int | None:
-    """How many venues stand behind the last value."""
-    if name.startswith("oi"):
-        return int(bars["oi_venues"][-1])
-    if name.startswith("funding"):
-        return int(bars["funding_venues"][-1])
-    close = bars.panel["close"]
-    last = np.vstack([bars.last_sample(close[:, v])[-1:] for v in range(close.shape[1])])
-    return int(np.isfinite(last).sum())
+def _sources(bars: Bars, name: str) -> int:
+    """How many legs or venues stand behind the last value."""
+    counted = {"oi_index": "oi_venues", "funding_8h": "funding_venues", "funding_apr": "funding_venues"}
+    return int(bars[counted.get(name, "premium_legs")][-1])
 
 
 def _newest(bars: Bars, needs: tuple[str, ...]) -> str | None:
-    """The oldest of the newest inputs: how stale the value may be."""
+    """The oldest of the newest inputs of the closed bar: how stale the value may be."""
     rows = []
+    inside = bars.panel.opens < bars.closes[-1]
     for name in needs:
-        known = np.flatnonzero(np.isfinite(bars.panel[name]).any(axis=1))
+        known = np.flatnonzero(np.isfinite(bars.panel[name]).any(axis=1) & inside)
         if len(known):
             rows.append(int(known[-1]))
     return _say(bars.panel.opens[min(rows)] + bars.panel.step_ns) if rows else None
@@ -162,7 +166,9 @@ def _conditions(strategy: Rule | FreeForm, values: Assignment, bars: Bars) -> li
         for one in (one for group in getattr(strategy, side) for one in group):
             score, limit = float(condition_score(one, bars, values)[-1]), threshold_of(one, values)
             compare = {">=": score >= limit, "<=": score <= limit, ">": score > limit, "<": score < limit}
-            found.append(ConditionState(side=side, text=str(one), value=score, threshold=limit, holds=bool(compare[one.op])))
+            found.append(
+                ConditionState(side=side, text=str(one), value=score, threshold=limit, holds=bool(compare[one.op]))
+            )
     return found
 
 

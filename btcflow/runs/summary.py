@@ -84,7 +84,7 @@ def _verdict(found: Execution) -> dict[str, Any]:
     sharpe = (_number(main.in_sample.sharpe), _number(main.out_of_sample.sharpe))
     return {
         "label": "NOT ASSESSED",
-        "sentence": f"Not assessed: {tried}; Sharpe {sharpe[0]} in sample and {sharpe[1]} out of sample. "
+        "sentence": f"{tried[0].upper()}{tried[1:]}; Sharpe {sharpe[0]} in sample and {sharpe[1]} out of sample. "
         "No test for luck has been made, so this is no evidence of an edge.",
         "p": None,
         "trials": found.trials,
@@ -124,7 +124,10 @@ def _attribution(main: TimeframeAnswer) -> dict[str, Any]:
 
 
 def _fold(one: Chosen) -> dict[str, Any]:
-    spans = {name: pd.Timestamp(getattr(one.fold, name), unit="ns", tz="UTC") for name in ("train_start", "train_end", "test_start", "test_end")}
+    spans = {
+        name: pd.Timestamp(getattr(one.fold, name), unit="ns", tz="UTC")
+        for name in ("train_start", "train_end", "test_start", "test_end")
+    }
     numbers = {
         "train_sharpe": one.train.sharpe,
         "test_sharpe": one.test.sharpe,
@@ -165,6 +168,11 @@ def _warnings(found: Execution) -> list[str]:
         texts.append("SIMULATED: every number here comes from a generated market, none from a real one.")
     if main.in_sample.trades + main.out_of_sample.trades < 30:
         texts.append(f"{main.in_sample.trades + main.out_of_sample.trades} trades in all: too few for any statistic.")
+    if np.min(found.buy_and_hold.equity) <= 0:
+        texts.append(
+            "Buy and hold of the traded instrument fell to zero equity or below (a fixed quantity pays funding on a growing "
+            "notional, and there is no liquidation yet): its later returns mean nothing."
+        )
     if bool(main.ledger.ruined.any()):
         texts.append("The equity was used up: positions are closed and stay flat from there on.")
     texts += _history_warnings(found.experiment, main)

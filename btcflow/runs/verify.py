@@ -66,7 +66,17 @@ def _read(path: Path) -> dict[str, Any]:
     return value
 
 
-_COMPARED = ("strategy", "timeframe", "timeframes", "verdict", "in_sample", "out_of_sample", "benchmark", "attribution", "folds")
+_COMPARED = (
+    "strategy",
+    "timeframe",
+    "timeframes",
+    "verdict",
+    "in_sample",
+    "out_of_sample",
+    "benchmark",
+    "attribution",
+    "folds",
+)
 
 
 def _differences(kept: Mapping[str, Any], found: Mapping[str, Any]) -> Iterator[str]:

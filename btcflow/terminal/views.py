@@ -59,8 +59,13 @@ def _headline(one: Mapping[str, Any]) -> list[str]:
 
 
 def _attribution(summary: Mapping[str, Any]) -> str:
-    rows = [[name, *[amount(summary["attribution"][key][part]) for part in ("price", "funding", "fees", "slippage", "net")]] for key, name in (*_SEGMENTS, ("total", "total"))]
-    return table([f"profit and loss on {summary['market']['capital']:,.0f}", "price", "funding", "fees", "slippage", "net"], rows)
+    rows = [
+        [name, *[amount(summary["attribution"][key][part]) for part in ("price", "funding", "fees", "slippage", "net")]]
+        for key, name in (*_SEGMENTS, ("total", "total"))
+    ]
+    return table(
+        [f"profit and loss on {summary['market']['capital']:,.0f}", "price", "funding", "fees", "slippage", "net"], rows
+    )
 
 
 def _folds(summary: Mapping[str, Any]) -> str:
@@ -68,7 +73,15 @@ def _folds(summary: Mapping[str, Any]) -> str:
     for place, fold in enumerate(summary["folds"], start=1):
         chosen = ", ".join(f"{name} {fold['params'][name]:g}" for name in fold["searched"]) or "fixed"
         span = f"{fold['test_start'][:10]} to {fold['test_end'][:10]}"
-        rows.append([f"{place}  tested {span}", chosen, number(fold["train_sharpe"]), number(fold["test_sharpe"]), percent(fold["test_return"])])
+        rows.append(
+            [
+                f"{place}  tested {span}",
+                chosen,
+                number(fold["train_sharpe"]),
+                number(fold["test_sharpe"]),
+                percent(fold["test_return"]),
+            ]
+        )
     return table(["fold", "chosen on what came before", "Sharpe trained", "Sharpe tested", "return tested"], rows)
 
 
@@ -86,7 +99,14 @@ def _timeframes(summary: Mapping[str, Any]) -> str:
                 f"{percent(inside['max_drawdown'])} | {percent(outside['max_drawdown'])}",
             ]
         )
-    header = ["timeframe", "signals/year", "trades in | out", "return in | out", "Sharpe in | out", "max drawdown in | out"]
+    header = [
+        "timeframe",
+        "signals/year",
+        "trades in | out",
+        "return in | out",
+        "Sharpe in | out",
+        "max drawdown in | out",
+    ]
     return table(header, rows) + "\none clock, span, split and cost model for all; in sample | out of sample"
 
 
@@ -113,7 +133,10 @@ def _signal_block(one: SignalState) -> str:
     )
     conditions = table(
         ["condition", "side", "value", "threshold", "holds"],
-        [[c.text, c.side.replace("_", " "), number(c.value, 3), number(c.threshold, 3), "yes" if c.holds else "no"] for c in one.conditions],
+        [
+            [c.text, c.side.replace("_", " "), number(c.value, 3), number(c.threshold, 3), "yes" if c.holds else "no"]
+            for c in one.conditions
+        ],
     )
     target = {1.0: "long", -1.0: "short", 0.0: "flat"}.get(one.target, f"{one.target:+.2f}")
     lines = [

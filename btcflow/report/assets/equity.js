@@ -15,7 +15,7 @@ class EquityChart {
     this.chart = LightweightCharts.createChart(this.host, chartOptions(now));
     this.chart.applyOptions({ timeScale: { rightOffset: 0 }, handleScroll: { mouseWheel: false }, handleScale: { mouseWheel: false } });
     const others = Object.keys(this.table).filter((name) => name.startsWith("equity_"));
-    const dashed = others.map((name, index) => [name, "on " + name.slice(7), "tf" + (index + 1), 1, 2]);
+    const dashed = others.map((name, index) => [name, "on " + name.slice(7), "tf" + (index + 1), 1, 2]).reverse();
     this.curves = [...dashed, ...CURVES.filter(([name]) => this.table[name])];
     this.series = this.curves.map(([, , , width, style]) => this.chart.addSeries(LightweightCharts.LineSeries, {
       lineWidth: width, lineStyle: style || 0, priceLineVisible: false,
