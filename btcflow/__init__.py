@@ -1,4 +1,4 @@
-"""btcflow: does a Bitcoin derivative-flow signal make money, with which thresholds, on which timeframe?
+"""btcflow tells whether a Bitcoin derivative-flow signal makes money, with which thresholds, on which timeframe.
 
 The public names load on first use, so importing the package costs nothing.
 """

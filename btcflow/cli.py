@@ -25,6 +25,9 @@ app = typer.Typer(
 config_app = typer.Typer(help="Check or show an experiment.", no_args_is_help=True, rich_markup_mode=None)
 data_app = typer.Typer(help="Import records into the store, and list it.", no_args_is_help=True, rich_markup_mode=None)
 
+_UsageError: Any = next(one for one in typer.BadParameter.__mro__ if one.__name__ == "ClickException")
+"""What the parser raises for a wrong command line; typer does not export its root."""
+
 Config = Annotated[str, typer.Argument(metavar="CONFIG", help="a YAML file, or the name of a shipped config")]
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="set a value of the config")
@@ -214,18 +217,10 @@ def main() -> None:
     except OSError as error:
         _note(f"error: {error.filename or 'the system'}: {error.strerror or error}")
         code = 74
-    except Exception as error:
-        code = _usage(error)
+    except _UsageError as error:
+        error.show()
+        code = error.exit_code
     sys.exit(code if isinstance(code, int) else 0)
-
-
-def _usage(error: Exception) -> int:
-    """A usage error of the parser tells itself and exits 2; anything else is a bug and keeps its traceback."""
-    show, code = getattr(error, "show", None), getattr(error, "exit_code", None)
-    if show is None or code is None:
-        raise error
-    show()
-    return int(code)
 
 
 def _told(error: BtcflowError) -> str:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import pandas as pd
@@ -141,9 +141,9 @@ class Trial:
     def perturbed(self) -> dict[pd.Timestamp, Panel]:
         """The panels after everything that ends later than a cut was multiplied."""
         return {
-            cut: self.aligner(self.dataset.map(lambda one, at=cut: _multiplied(one, at)), None, self.needs)
+            cut: self.aligner(self.dataset.map(partial(_multiplied, cut=cut)), None, self.needs)
             for cut in self.cuts[:2]
-        }  # type: ignore[misc]
+        }
 
     @cached_property
     def torn(self) -> dict[pd.Timestamp, tuple[Panel, Panel]]:
@@ -153,8 +153,8 @@ class Trial:
             length = pd.Timedelta(
                 max(3 * _HOUR * 24, 4 * int(np.diff(Bars(self.panel, self.timeframe).opens).max())), unit="ns"
             )
-            holed = self.dataset.map(lambda one, at=cut, size=length: _without(one, at - size, at))  # type: ignore[misc]
-            later = holed.map(lambda one, at=cut: _multiplied(one, at))  # type: ignore[misc]
+            holed = self.dataset.map(partial(_without, start=cut - length, end=cut))
+            later = holed.map(partial(_multiplied, cut=cut))
             found[cut] = (self.aligner(holed, None, self.needs), self.aligner(later, None, self.needs))
         return found
 
@@ -297,7 +297,8 @@ def _first_difference(decided: np.ndarray, left: np.ndarray, right: np.ndarray) 
         return None
     row = int(differs.argmax())
     when = pd.Timestamp(int(decided[row]), unit="ns", tz="UTC")
-    return f"row {row} (decided {when}) was {left[row]!r} and is {right[row]!r}; {int(differs.sum())} of {len(left)} rows differ"
+    changed = f"row {row} (decided {when}) was {left[row]!r} and is {right[row]!r}"
+    return f"{changed}; {int(differs.sum())} of {len(left)} rows differ"
 
 
 def _multiplied(one: Records, cut: pd.Timestamp) -> Records:

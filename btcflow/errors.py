@@ -119,6 +119,9 @@ class ContractError(BtcflowError, AssertionError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name most like ``name``, or None where none is close enough to suggest."""
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return found[0] if found else None
+    """The known name that was meant: the same but for case, a close one, or one that ``name`` goes on from."""
+    names = list(known)
+    same = [one for one in names if one.casefold() == name.casefold()]
+    close = same or difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    begun = [one for one in names if len(one) > 1 and name.casefold().startswith(one.casefold())]
+    return close[0] if close else max(begun, key=len, default=None)

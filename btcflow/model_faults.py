@@ -209,7 +209,7 @@ def _hint(group: Sequence[_Error], phrases: Sequence[str]) -> str | None:
     if _EXPECTED["bool_type"] in phrases and isinstance(value, str) and value.lower() in _SAID_FOR:
         return f"did you mean {_SAID_FOR[value.lower()]}?"
     choices = [choice for error in group for choice in _quoted(str(error.details.get("expected", "")))]
-    close = _nearest(str(value), choices)
+    close = nearest(str(value), choices)
     if close is not None:
         return f"did you mean {close!r}?"
     numeric = any("number" in one for one in phrases)
@@ -229,18 +229,18 @@ def _unknown_key(error: _Error, model: Any) -> Fault:
 
 
 def _meant(error: _Error, model: Any) -> str | None:
-    return _nearest(str(error.parts[-1]), _known(error, model))
+    return nearest(str(error.parts[-1]), _known(error, model))
 
 
 def _wrong_tag(error: _Error) -> Fault:
     key = str(error.details.get("discriminator", "")).strip("'")
     if error.kind == "union_tag_not_found":
-        meant = _nearest(key, error.value) if isinstance(error.value, dict) else None
+        meant = nearest(key, error.value) if isinstance(error.value, dict) else None
         if meant is not None:
             return Fault((*error.path, meant), f"unknown key {meant!r}", f"did you mean {key!r}?", None, at_key=True)
         return Fault(error.path, f"missing key {key!r}")
     expected, tag = str(error.details["expected_tags"]), str(error.details["tag"])
-    close = _nearest(tag, _quoted(expected))
+    close = nearest(tag, _quoted(expected))
     hint = f"did you mean {close!r}?" if close else None
     return Fault((*error.path, key), f"expected {_one_of(expected.split(', '))}, got {tag!r}", hint)
 
@@ -265,14 +265,6 @@ def _named_place(text: str, within: Loc, data: Any) -> Loc:
 
 def _quoted(text: str) -> list[str]:
     return re.findall(r"'([^']*)'", text)
-
-
-def _nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that was meant: the same but for case, a close one, or one that ``name`` goes on from."""
-    names = list(known)
-    same = [one for one in names if one.casefold() == name.casefold()]
-    begun = [one for one in names if len(one) > 1 and name.casefold().startswith(one.casefold())]
-    return same[0] if same else nearest(name, names) or max(begun, key=len, default=None)
 
 
 # ---- the keys a section may have ----------------------------------------------------------------

@@ -138,7 +138,8 @@ def test_doctor_says_what_is_there(call: Call) -> None:
 def test_a_strategy_from_a_folder_of_ones_own(call: Call, config: Path, tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     folder.mkdir()
-    text = 'from btcflow.rules import Rule\nmine = Rule.of("my_dip", "Buy dips.", long_entry="prem_z[30] <= -1", long_exit="prem_z[30] >= 0")\n'
+    rule = 'Rule.of("my_dip", "Buy dips.", long_entry="prem_z[30] <= -1", long_exit="prem_z[30] >= 0")'
+    text = f"from btcflow.rules import Rule\nmine = {rule}\n"
     (folder / "my_dip.py").write_text(text, encoding="utf-8")
     code, out, _ = call(
         "run", config, "--strategies", folder, "-s", "strategy=my_dip", "-s", "params={}", "--out", tmp_path / "runs"

@@ -107,7 +107,7 @@ def test_an_override_wins_over_the_file(tmp_path: Path) -> None:
 
 
 def test_an_override_of_an_unknown_key_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="market.fe"):
+    with pytest.raises(ConfigError, match=r"market\.fe"):
         load_config(written(tmp_path, GOOD), overrides=["market.fe=1"])
 
 

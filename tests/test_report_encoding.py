@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from made_runs import made_run
 
@@ -52,7 +52,8 @@ def parts_of(page: str) -> tuple[dict[str, Any], str]:
     return json.loads(meta[1]), packed[1]
 
 
-@given(st.lists(st.one_of(st.none(), st.floats(-1e6, 1e6, allow_nan=False)), max_size=40), st.integers(0, 6))
+@example(values=[5e-324, -1e-310], decimals=6)
+@given(st.lists(st.one_of(st.none(), st.floats(-1e12, 1e12, allow_nan=False)), max_size=40), st.integers(0, 6))
 def test_numbers_come_back_to_half_a_unit_and_missing_ones_stay_missing(
     values: list[float | None], decimals: int
 ) -> None:

@@ -153,7 +153,7 @@ def test_the_summary_says_what_the_issue_of_trust_needs(result: Result) -> None:
 
 
 def _summary_in_a_process(config: Path, out: Path, **environment: str) -> dict[str, object]:
-    code = "import sys, json, btcflow; print(json.dumps(btcflow.run(sys.argv[1], out=sys.argv[2]).summary, sort_keys=True))"
+    code = "import sys, json, btcflow; print(json.dumps(btcflow.run(sys.argv[1], out=sys.argv[2]).summary))"
     done = subprocess.run(
         [sys.executable, "-c", code, str(config), str(out)],
         env=os.environ | environment,

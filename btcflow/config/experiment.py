@@ -29,7 +29,10 @@ __all__ = ["Experiment", "InlineRule", "MarketTerms", "SimulatedData", "Span", "
 
 def _as_time(value: object) -> object:
     if isinstance(value, str):
-        pd.Timestamp(value)  # a ValueError here says what is wrong with it
+        try:
+            pd.Timestamp(value)
+        except ValueError:
+            raise ValueError(f"got {value!r}, expected a UTC day such as 2021-03-01") from None
     return value
 
 

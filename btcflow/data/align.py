@@ -9,15 +9,13 @@ import pandas as pd
 
 from btcflow import timeframes
 from btcflow.clock import Clock
-from btcflow.data.records import Dataset, Records
+from btcflow.data.records import NO_LAG, Dataset, Records
 from btcflow.errors import MissingData, UnknownName
 from btcflow.fields import FIELDS
 from btcflow.instrument import Instrument
 from btcflow.panel import Panel
 
 __all__ = ["align"]
-
-_NO_LAG = pd.Timedelta(0)
 
 
 def align(
@@ -56,7 +54,7 @@ def align(
     series = _finest(dataset, {FIELDS[name].kind for name in names})
     lags = {name: _lag(series, FIELDS[name].kind) for name in names}
     instruments = dataset.instruments
-    opens = _rows(series, step, max(lags.values(), default=_NO_LAG), as_of)
+    opens = _rows(series, step, max(lags.values(), default=NO_LAG), as_of)
     column = {one.id: number for number, one in enumerate(instruments)}
     fields = {name: np.full((len(opens), len(instruments)), np.nan) for name in names}
     sampling = {name: np.zeros(len(instruments), dtype=np.int64) for name in names}
@@ -88,7 +86,7 @@ def _known(needs: Iterable[str]) -> tuple[str, ...]:
 
 
 def _lag(series: list[Records], kind: str) -> pd.Timedelta:
-    return max((one.lag for one in series if one.key.kind == kind), default=_NO_LAG)
+    return max((one.lag for one in series if one.key.kind == kind), default=NO_LAG)
 
 
 def _finest(dataset: Dataset, kinds: set[str]) -> list[Records]:

@@ -7,6 +7,7 @@ first moment anyone could have known it. Truncation in time is by ``known_at`` a
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -18,7 +19,11 @@ from btcflow.errors import BadRecords, MissingData
 from btcflow.fields import KINDS
 from btcflow.instrument import Instrument
 
-__all__ = ["Dataset", "Records", "SeriesKey", "utc_ns"]
+__all__ = ["NO_LAG", "Dataset", "Records", "SeriesKey", "utc_ns"]
+
+NO_LAG = pd.Timedelta(0)
+"""Known the moment it is over."""
+
 
 @dataclass(frozen=True, order=True)
 class SeriesKey:
@@ -47,7 +52,7 @@ class Records:
     instrument: Instrument
     frame: pd.DataFrame
     source: str
-    lag: pd.Timedelta = pd.Timedelta(0)
+    lag: pd.Timedelta = NO_LAG
     synthetic: bool = False
 
     def __post_init__(self) -> None:
@@ -106,7 +111,7 @@ class Dataset:
     def of(cls, series: Iterable[Records]) -> Dataset:
         """Collect series, sorted by key; the same series twice is refused."""
         ordered = tuple(sorted(series, key=lambda one: one.key))
-        for left, right in zip(ordered, ordered[1:], strict=False):
+        for left, right in itertools.pairwise(ordered):
             if left.key == right.key:
                 raise BadRecords(f"{left.key}: two series with this name; keep one of them")
         return cls(ordered)

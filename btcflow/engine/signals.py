@@ -17,7 +17,8 @@ from btcflow.rules.rule import Assignment, FreeForm, Rule
 
 __all__ = ["Signals", "assignments", "clock_targets", "is_list", "signal_frames"]
 
-ParameterGrid = Mapping[str, float | int | None | Sequence[float | int | None]]
+Value = float | int | None
+ParameterGrid = Mapping[str, Value | Sequence[Value]]
 
 
 class Signals(NamedTuple):
@@ -39,13 +40,15 @@ def assignments(strategy: Rule | FreeForm, grid: ParameterGrid) -> tuple[list[As
     -------
     K assignments, and a MultiIndex over the parameters that were given (or the strategy's name)
     """
-    lists = {name: list(value) if is_list(value) else [value] for name, value in grid.items()}
+    lists = {name: values_of(value) for name, value in grid.items()}
     empty = [name for name, values in lists.items() if not values]
     if empty:
         raise ConfigError(
             f"{strategy.name}: parameter {empty[0]!r} was given an empty list; expected at least one value"
         )
-    rows = [dict(zip(lists, values, strict=True)) for values in itertools.product(*lists.values())]
+    rows: list[dict[str, Value]] = [
+        dict(zip(lists, values, strict=True)) for values in itertools.product(*lists.values())
+    ]
     checked = [strategy.assign(row) for row in rows]
     if not lists:
         return checked, pd.Index([strategy.name], name="strategy")
@@ -76,6 +79,13 @@ def signal_frames(targets: np.ndarray, index: pd.DatetimeIndex, columns: pd.Inde
     return Signals(*(pd.DataFrame(part, index=index, columns=columns) for part in parts))
 
 
+def values_of(value: Value | Sequence[Value]) -> list[Value]:
+    """The values of one parameter: those of a list, or the one."""
+    if value is None or isinstance(value, int | float | np.number):
+        return [value]
+    return list(value)
+
+
 def is_list(value: object) -> bool:
     """True for several values of a parameter, False for one."""
-    return isinstance(value, Sequence | np.ndarray | pd.Index | range) and not isinstance(value, str)
+    return value is not None and not isinstance(value, int | float | np.number)

@@ -132,7 +132,7 @@ def premium_legs(bars: Bars) -> np.ndarray:
     live = np.sum([spot + perp for spot, perp in counts], axis=0)
     every = max(_sampling(panel, quote) for quote in groups)
     count = np.where(panel.closes_sample(every), live, np.nan)
-    return np.nan_to_num(bars.last_sample(count), nan=0.0)
+    return np.asarray(np.nan_to_num(bars.last_sample(count), nan=0.0))
 
 
 def group_premium(panel: Panel, quote: str, options: PremiumOptions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

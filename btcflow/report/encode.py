@@ -74,7 +74,7 @@ def numbers(values: Any, *, decimals: int) -> Column:
     missing = ~np.isfinite(floats)
     known = floats[~missing]
     top = float(np.abs(known).max()) if known.size else 0.0
-    places = min(decimals, math.floor(math.log10(_LIMIT / top))) if top > 0 else decimals
+    places = decimals if top * 10.0**decimals <= _LIMIT else math.floor(math.log10(_LIMIT / top))
     whole = np.rint(np.where(missing, 0.0, floats) * 10.0**places).astype(np.int64)
     return Column(values=_held(whole, missing), missing=missing, decimals=places)
 
@@ -160,10 +160,10 @@ def _price_decimals(prices: Array) -> int:
     if not prices.size:
         return 0
     top = float(np.abs(prices).max())
-    most = min(8, math.floor(math.log10(_LIMIT / top))) if top > 0 else 0
-    for places in range(max(most, 0)):
+    most = 8 if top * 1e8 <= _LIMIT else math.floor(math.log10(_LIMIT / top))
+    for places in range(most + 1):
         scaled = prices * 10.0**places
         if np.abs(scaled - np.rint(scaled)).max() < 1e-6:
             return places
     typical = float(np.median(np.abs(prices)))
-    return min(most, 6 - math.floor(math.log10(typical))) if typical > 0 else max(most, 0)
+    return min(most, 6 - math.floor(math.log10(typical))) if typical > 1e-8 else most

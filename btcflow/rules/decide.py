@@ -77,7 +77,7 @@ def _compare(score: np.ndarray, condition: Condition, threshold: float) -> np.nd
 def _ruled(rule: Rule, bars: Bars, values: Assignment) -> np.ndarray:
     long_entry, short_entry = (side_holds(side, bars, values) for side in (rule.long_entry, rule.short_entry))
     long_exit, short_exit = _exit(rule, "long", bars, values), _exit(rule, "short", bars, values)
-    return _walk(long_entry, long_exit, short_entry, short_exit, rule.min_hold, rule.cooldown)
+    return np.asarray(_walk(long_entry, long_exit, short_entry, short_exit, rule.min_hold, rule.cooldown))
 
 
 def _exit(rule: Rule, which: str, bars: Bars, values: Assignment) -> np.ndarray:
@@ -87,7 +87,7 @@ def _exit(rule: Rule, which: str, bars: Bars, values: Assignment) -> np.ndarray:
     known = np.ones(len(bars), dtype=bool)
     for one in (one for group in entry for one in group):
         known &= np.isfinite(condition_score(one, bars, values))
-    return known & ~side_holds(entry, bars, values, scale=rule.hysteresis)
+    return np.asarray(known & ~side_holds(entry, bars, values, scale=rule.hysteresis))
 
 
 def _free(strategy: FreeForm, bars: Bars, values: Assignment) -> np.ndarray:

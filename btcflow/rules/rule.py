@@ -190,7 +190,7 @@ class Rule:
             min_hold=min_hold,
             cooldown=cooldown,
             hysteresis=hysteresis,
-            **parsed,  # type: ignore[arg-type]
+            **parsed,
         )
 
     def conditions(self) -> Iterator[Condition]:

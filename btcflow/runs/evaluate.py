@@ -24,6 +24,7 @@ from btcflow.flow.bars import Bars
 from btcflow.rules.decide import decide, first_decidable
 from btcflow.rules.rule import Assignment, FreeForm, Rule
 from btcflow.search.progress import Progress
+from btcflow.search.space import Axis
 from btcflow.search.splits import Fold
 from btcflow.search.study import optimize
 from btcflow.search.trials import Score
@@ -101,8 +102,8 @@ def ready_at(experiment: Experiment, strategy: Rule | FreeForm, bars: Bars) -> i
         or f"window {bars.window()}"
     )
     message = (
-        f"{strategy.name} on {bars.timeframe} has no bar on which all its scores have a value: {spans} against {len(bars)} bars "
-        f"from {_day(bars.opens, 0)} to {_day(bars.closes, -1)}"
+        f"{strategy.name} on {bars.timeframe} has no bar on which all its scores have a value: {spans} against "
+        f"{len(bars)} bars from {_day(bars.opens, 0)} to {_day(bars.closes, -1)}"
     )
     hint = "shorten the window, use a finer timeframe, or load more data (open interest may start later than prices)"
     raise ConfigError(experiment.problem(_window_loc(experiment), message, hint))
@@ -147,7 +148,7 @@ def segment_rows(clock: Clock, start: int, end: int) -> tuple[int, int]:
     return int(first), int(last)
 
 
-def _axes(experiment: Experiment, timeframe: str) -> Mapping[str, object]:
+def _axes(experiment: Experiment, timeframe: str) -> Mapping[str, Axis]:
     return experiment.sweep.space_on(timeframe).root if experiment.sweep is not None else {}
 
 

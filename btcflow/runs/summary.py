@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from btcflow.config.experiment import Experiment
 from btcflow.rules.sentence import sentence
 from btcflow.runs.evaluate import Chosen, TimeframeAnswer
 from btcflow.runs.execute import Benchmark, Execution
@@ -63,14 +62,10 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(inner) for inner in value]
     if isinstance(value, pd.Timestamp):
-        return None if value is pd.NaT else value.isoformat()
-    if isinstance(value, bool | np.bool_):
-        return bool(value)
-    if isinstance(value, int | np.integer):
-        return int(value)
-    if isinstance(value, float | np.floating):
-        return float(value) if math.isfinite(value) else None
-    return value
+        return value.isoformat()
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _performance(value: Performance) -> dict[str, Any]:
@@ -170,22 +165,22 @@ def _warnings(found: Execution) -> list[str]:
         texts.append(f"{main.in_sample.trades + main.out_of_sample.trades} trades in all: too few for any statistic.")
     if np.min(found.buy_and_hold.equity) <= 0:
         texts.append(
-            "Buy and hold of the traded instrument fell to zero equity or below (a fixed quantity pays funding on a growing "
-            "notional, and there is no liquidation yet): its later returns mean nothing."
+            "Buy and hold of the traded instrument fell to zero equity or below (a fixed quantity pays funding on a "
+            "growing notional, and there is no liquidation yet): its later returns mean nothing."
         )
     if bool(main.ledger.ruined.any()):
         texts.append("The equity was used up: positions are closed and stay flat from there on.")
-    texts += _history_warnings(found.experiment, main)
+    texts += _history_warnings(main)
     return texts
 
 
-def _history_warnings(experiment: Experiment, main: TimeframeAnswer) -> list[str]:
+def _history_warnings(main: TimeframeAnswer) -> list[str]:
     """In words: how much of the data the longest window uses up before the first decision."""
     clock = main.ledger.clock
     waited = (int(clock.opens[0]) - int(main.bars.opens[0])) / 86_400e9
     if waited <= 0:
         return []
     return [
-        f"The first {waited:.0f} days of the data warm the windows up (from {main.bars.index[0].date()}); money is at work from "
-        f"{clock.index[0].date()}. Nothing before that day can have been flagged."
+        f"The first {waited:.0f} days of the data warm the windows up (from {main.bars.index[0].date()}); money is "
+        f"at work from {clock.index[0].date()}. Nothing before that day can have been flagged."
     ]

@@ -11,8 +11,8 @@ from typing import Any
 from btcflow.config.load import load_config
 from btcflow.config.market_data import load_dataset
 from btcflow.errors import BadRecords, MissingData
-from btcflow.runs.execute import execute
 from btcflow.runs.evaluate import ProgressBar
+from btcflow.runs.execute import execute
 from btcflow.runs.lock import lock_of, rounded
 from btcflow.runs.summary import summarize
 
@@ -102,7 +102,8 @@ def _remarks(lock: Mapping[str, Any], fresh: Mapping[str, Any]) -> Iterator[str]
         if lock["series"].get(key) != fresh["series"].get(key):
             yield f"data: {key} is not what it was"
     if lock["code"] != fresh["code"]:
-        yield f"code: {lock['code']['btcflow']} {lock['code']['sha256'][:12]} before, {fresh['code']['btcflow']} {fresh['code']['sha256'][:12]} now"
+        before, now = (f"{one['code']['btcflow']} {one['code']['sha256'][:12]}" for one in (lock, fresh))
+        yield f"code: {before} before, {now} now"
     for name, version in lock["packages"].items():
         if fresh["packages"].get(name) != version:
             yield f"package {name}: {version} before, {fresh['packages'].get(name)} now"

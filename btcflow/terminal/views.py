@@ -21,7 +21,7 @@ def run_view(summary: Mapping[str, Any]) -> str:
         *(["SIMULATED market: no number below is from a real one."] if summary["synthetic"] else []),
         f"{summary['name']}: {summary['question']}",
         summary["strategy"]["sentence"],
-        f"verdict  {summary['verdict']['label']}: {summary['verdict']['sentence']}",
+        f"verdict  {summary['verdict']['label']}. {summary['verdict']['sentence']}",
         _segments(summary),
         _attribution(summary),
     ]
@@ -116,7 +116,8 @@ def signals_view(states: Sequence[SignalState]) -> str:
 
 
 def _signal_block(one: SignalState) -> str:
-    head = f"{one.timeframe}  bar {one.bar[:16]} closed {one.closed[:16]}, decided {one.decided_at[:16]} UTC, price {one.price:,.2f}"
+    times = f"bar {one.bar[:16]} closed {one.closed[:16]}, decided {one.decided_at[:16]} UTC"
+    head = f"{one.timeframe}  {times}, price {one.price:,.2f}"
     metrics = table(
         ["metric", "value", "z", "window", "sources", "newest input"],
         [
@@ -144,7 +145,8 @@ def _signal_block(one: SignalState) -> str:
         head,
         "",
         metrics,
-        "spot premium: positive = spot above perps; perp premium: positive = perps above spot; funding: positive = longs pay",
+        "spot premium: positive = spot above perps; perp premium: positive = perps above spot",
+        "funding: positive = longs pay shorts",
         "",
         conditions,
         "",
