@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from btcflow.flow.bars import Bars
 from btcflow.flow.catalog import METRICS
+from btcflow.flow.options import ConfluenceOptions
 from btcflow.rules.decide import threshold_of
 from btcflow.rules.rule import Assignment, Condition, FreeForm, Rule, Side
 
-__all__ = ["condition_words", "sentence"]
+__all__ = ["condition_words", "sentence", "spelled"]
 
 _WORDS = {">=": "is at least", "<=": "is at most", ">": "is above", "<": "is below"}
 
@@ -31,6 +32,20 @@ def condition_words(condition: Condition, values: Assignment, bars: Bars) -> str
     if condition.flag:
         return f"{condition.score}{over} holds"
     return f"{condition.score}{over} {_WORDS[condition.op]} {threshold_of(condition, values):g}"
+
+
+def spelled(values: Assignment, bars: Bars) -> dict[str, float | int]:
+    """The parameters with the experiment's options where they were left open."""
+    options = bars.options
+    found: dict[str, float | int] = {}
+    for name, value in values.items():
+        left_open = bars.window() if name not in _OPTIONED else getattr(options, _OPTIONED[name]).model_dump()[name]
+        found[name] = left_open if value is None else value
+    return found
+
+
+_OPTIONED = dict.fromkeys(ConfluenceOptions.model_fields, "confluence") | {"lev": "cycle"}
+"""The options that the parameters of the states fall back to; any other open parameter is a window."""
 
 
 def _side(rule: Rule, which: str, opening: str, values: Assignment, bars: Bars) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from btcflow.rules.sentence import sentence
+from btcflow.rules.sentence import sentence, spelled
 from btcflow.runs.evaluate import Chosen, TimeframeAnswer
 from btcflow.runs.execute import Benchmark, Execution
 from btcflow.runs.lock import lock_of
@@ -34,7 +34,7 @@ def summarize(found: Execution, *, command: str) -> dict[str, Any]:
             "name": found.strategy.name,
             "claim": found.strategy.claim,
             "sentence": sentence(found.strategy, main.folds[-1].values, main.bars),
-            "params": plain(main.folds[-1].values),
+            "params": plain(spelled(main.folds[-1].values, main.bars)),
         },
         "timeframe": main.timeframe,
         "timeframes": [_timeframe(one) for one in found.answers],
@@ -43,7 +43,7 @@ def summarize(found: Execution, *, command: str) -> dict[str, Any]:
         "out_of_sample": _performance(main.out_of_sample),
         "benchmark": _benchmarks(found),
         "attribution": _attribution(main),
-        "folds": [_fold(one) for one in main.folds],
+        "folds": [_fold(one, main) for one in main.folds],
         "market": _market(found),
         "data": _data(found),
         "seed": experiment.seed,
@@ -95,7 +95,7 @@ def _timeframe(one: TimeframeAnswer) -> dict[str, Any]:
         "timeframe": one.timeframe,
         "signals_per_year": plain(one.signals_per_year),
         "bars": len(one.bars),
-        "params": plain(one.folds[-1].values),
+        "params": plain(spelled(one.folds[-1].values, one.bars)),
         "in_sample": _performance(one.in_sample),
         "out_of_sample": _performance(one.out_of_sample),
     }
@@ -118,7 +118,7 @@ def _attribution(main: TimeframeAnswer) -> dict[str, Any]:
     return {name: {**money, "net": sum(money.values())} for name, money in parts.items()}
 
 
-def _fold(one: Chosen) -> dict[str, Any]:
+def _fold(one: Chosen, main: TimeframeAnswer) -> dict[str, Any]:
     spans = {
         name: pd.Timestamp(getattr(one.fold, name), unit="ns", tz="UTC")
         for name in ("train_start", "train_end", "test_start", "test_end")
@@ -129,7 +129,7 @@ def _fold(one: Chosen) -> dict[str, Any]:
         "train_return": one.train.total_return,
         "test_return": one.test.total_return,
     }
-    result: dict[str, Any] = plain({**spans, "params": dict(one.values), "searched": list(one.searched), **numbers})
+    result: dict[str, Any] = plain({**spans, "params": spelled(one.values, main.bars), "searched": list(one.searched), **numbers})
     return result
 
 
