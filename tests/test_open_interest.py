@@ -156,7 +156,7 @@ def test_a_venue_counts_from_the_age_of_thirty_days() -> None:
 
 def test_without_any_venue_the_index_is_empty_and_then_goes_on_from_its_level() -> None:
     levels = np.r_[np.linspace(100, 150, 50), np.full(40, NAN), np.linspace(700, 770, 50)][:, None]
-    found = index_of(market([A], levels))
+    found = index_of(market([A], levels), spike_log=9)
     assert np.isnan(found[49 + 25 : 91]).all()
     assert found[49 + 24] == pytest.approx(150), "held for 24 hours"
     assert found[91] == pytest.approx(150 * levels[91, 0] / levels[90, 0]), "goes on from 150 with the growth since"
@@ -224,8 +224,8 @@ def test_usd_holds_the_price_and_native_does_not() -> None:
 
 def test_native_weighs_the_growth_of_contracts_in_btc_one_sample_ago() -> None:
     inverse, linear = perp("i", margin="inverse", oi_unit="usd"), perp("l")
-    panel = market([inverse, linear], [[1000, 10], [1200, 15]], price=[100, 160])
-    assert index_of(panel, denom="native")[-1] == pytest.approx(100 * (1200 / 100 + 15) / (1000 / 100 + 10))
+    panel = market([inverse, linear], [[1000, 10], [1200, 13]], price=[100, 160])
+    assert index_of(panel, denom="native")[-1] == pytest.approx(100 * (1200 / 100 + 13) / (1000 / 100 + 10))
 
 
 # --- the spike filter ---------------------------------------------------------------------------------

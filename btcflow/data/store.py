@@ -31,8 +31,8 @@ from btcflow.fields import KINDS
 __all__ = ["Store", "StoreEntry", "default_store_path", "series_path"]
 
 _HASH = b"btcflow.content_sha256"
-_FILL = "fill it with `btcflow data import FOLDER --as SPEC` or `btcflow data fetch CONFIG`"
-_AGAIN = "import or fetch it again: `btcflow data import FOLDER --as SPEC`"
+_FILL = "fill it with `btcflow data import FOLDER --as SPEC`"
+_AGAIN = "import it again: `btcflow data import FOLDER --as SPEC`"
 
 
 def default_store_path() -> Path:

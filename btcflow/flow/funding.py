@@ -10,7 +10,7 @@ from btcflow import rolling
 from btcflow.errors import MissingData
 from btcflow.flow.metric import metric
 from btcflow.flow.options import by_timeframe
-from btcflow.flow.zscore import standardise
+from btcflow.flow.zscore import standardize
 from btcflow.stack import row_mean, row_median
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def fund_z(bars: Bars, *, window: int) -> np.ndarray:
     Population std, floor ``zscore.floor.funding_8h`` because funding is often pinned at its anchor.
     NaN until ``window`` valid bars.
     """
-    return standardise(bars, bars["funding_8h"], window=window, floor=bars.options.zscore.floor.funding_8h)
+    return standardize(bars, bars["funding_8h"], window=window, floor=bars.options.zscore.floor.funding_8h)
 
 
 @metric(unit="venues", needs=_NEEDS)

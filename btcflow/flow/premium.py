@@ -14,7 +14,7 @@ from btcflow import rolling
 from btcflow.errors import MissingData
 from btcflow.flow.metric import metric
 from btcflow.flow.options import PremiumOptions, by_timeframe
-from btcflow.flow.zscore import standardise
+from btcflow.flow.zscore import standardize
 from btcflow.stack import row_mean, row_median
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def prem_z(bars: Bars, *, window: int) -> np.ndarray:
     bars, and where the premium is NaN.
     """
     floor = bars.options.zscore.floor.premium_pct
-    return standardise(bars, bars["perp_premium"], window=window, floor=floor)
+    return standardize(bars, bars["perp_premium"], window=window, floor=floor)
 
 
 @metric(unit="legs", needs=("close",))

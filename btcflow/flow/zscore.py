@@ -1,4 +1,4 @@
-"""The z-score operator of the metrics: one way to standardise, with the options of the experiment."""
+"""The z-score operator of the metrics: one way to standardize, with the options of the experiment."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import numpy as np
 from btcflow import rolling
 from btcflow.flow.bars import Bars
 
-__all__ = ["standardise"]
+__all__ = ["standardize"]
 
 
-def standardise(bars: Bars, values: np.ndarray, *, window: int, floor: float) -> np.ndarray:
+def standardize(bars: Bars, values: np.ndarray, *, window: int, floor: float) -> np.ndarray:
     """``(x - mean_n) / max(std_n, floor)`` with the experiment's window, NaN and gap policy; shape (T,)."""
     chosen = bars.options.zscore
     return rolling.zscore(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -14,10 +15,11 @@ from btcflow.errors import MissingData
 from btcflow.flow.bars import Bars
 from btcflow.flow.catalog import METRICS
 from btcflow.flow.confluence import STATES
+from btcflow.flow.options import FlowOptions
+from btcflow.panel import Panel
 from btcflow.rules.decide import condition_score, decide, threshold_of
 from btcflow.rules.rule import SIDES, Assignment, FreeForm, Rule
 from btcflow.rules.sentence import sentence
-from btcflow.runs.evaluate import bars_of
 from btcflow.runs.summary import plain
 
 __all__ = ["ConditionState", "MetricState", "SignalState", "signal_states"]
@@ -89,20 +91,32 @@ def signal_states(experiment: Experiment, at: pd.Timestamp | None = None) -> tup
     """
     strategy = strategy_of(experiment)
     panel = panel_of(experiment, load_dataset(experiment))
-    if at is not None:
-        panel = panel.upto(at)
     values = strategy.assign(experiment.params)
-    return tuple(
-        _state(experiment, strategy, values, Bars(panel, frame, experiment.flow)) for frame in experiment.frames
-    )
+    return tuple(_state(strategy, values, _Seen(panel, frame, experiment.flow, at)) for frame in experiment.frames)
 
 
-def _state(experiment: Experiment, strategy: Rule | FreeForm, values: Assignment, wide: Bars) -> SignalState:
-    own = bars_of(experiment, strategy, wide)
-    if len(own) == 0:
-        raise MissingData(f"no {own.timeframe} bar had closed by then; the data begin {_first(wide)}")
+class _Seen:
+    """Bars as of a time, from no other fields than each question reads: so each decides as early as it may."""
+
+    def __init__(self, panel: Panel, timeframe: str, options: FlowOptions, at: pd.Timestamp | None) -> None:
+        self._panel, self._timeframe, self._options, self._at = panel, timeframe, options, at
+
+    def has(self, needs: Iterable[str]) -> bool:
+        return set(needs) <= set(self._panel.fields)
+
+    def bars(self, needs: Iterable[str]) -> Bars:
+        panel = self._panel.only(sorted({*needs, "close"}))
+        bars = Bars(panel if self._at is None else panel.upto(self._at), self._timeframe, self._options)
+        if len(bars) == 0:
+            begin = _say(panel.opens[0]) if len(panel) else "later"
+            raise MissingData(f"no {self._timeframe} bar had closed by then; the data begin {begin}")
+        return bars
+
+
+def _state(strategy: Rule | FreeForm, values: Assignment, seen: _Seen) -> SignalState:
+    own = seen.bars(strategy.needs)
     targets = decide(strategy, own, [values])[:, 0]
-    state, since = _confluence(wide)
+    state, since = _confluence(seen)
     return SignalState(
         timeframe=own.timeframe,
         bar=_say(own.opens[-1]),
@@ -110,7 +124,7 @@ def _state(experiment: Experiment, strategy: Rule | FreeForm, values: Assignment
         decided_at=_say(own.decided_at[-1]),
         synthetic=own.panel.synthetic,
         price=float(own["price"][-1]),
-        metrics=tuple(_metrics(wide)),
+        metrics=tuple(_metrics(seen)),
         conditions=tuple(_conditions(strategy, values, own)),
         state=state,
         state_since=since,
@@ -120,13 +134,13 @@ def _state(experiment: Experiment, strategy: Rule | FreeForm, values: Assignment
     )
 
 
-def _metrics(bars: Bars) -> list[MetricState]:
-    have = set(bars.panel.fields)
+def _metrics(seen: _Seen) -> list[MetricState]:
     found = []
     for name, score in _SCORES.items():
         chosen = METRICS.get(name)
-        if not set(chosen.needs) <= have:
+        if not seen.has(chosen.needs):
             continue
+        bars = seen.bars(chosen.needs)
         found.append(
             MetricState(
                 name=name,
@@ -172,9 +186,11 @@ def _conditions(strategy: Rule | FreeForm, values: Assignment, bars: Bars) -> li
     return found
 
 
-def _confluence(bars: Bars) -> tuple[str | None, str | None]:
-    if not set(METRICS.get("state_code").needs) <= set(bars.panel.fields):
+def _confluence(seen: _Seen) -> tuple[str | None, str | None]:
+    needs = METRICS.get("state_code").needs
+    if not seen.has(needs):
         return None, None
+    bars = seen.bars(needs)
     codes = bars["state_code"]
     return STATES[int(codes[-1])], _say(bars.decided_at[_since(codes)])
 
@@ -183,10 +199,6 @@ def _since(values: np.ndarray) -> int:
     """The first row of the run of equal values that ends the series."""
     changed = np.flatnonzero(values[1:] != values[:-1])
     return int(changed[-1]) + 1 if len(changed) else 0
-
-
-def _first(bars: Bars) -> str:
-    return _say(bars.panel.opens[0]) if len(bars.panel) else "later"
 
 
 def _say(instant: int) -> str:

@@ -129,7 +129,9 @@ def _fold(one: Chosen, main: TimeframeAnswer) -> dict[str, Any]:
         "train_return": one.train.total_return,
         "test_return": one.test.total_return,
     }
-    result: dict[str, Any] = plain({**spans, "params": spelled(one.values, main.bars), "searched": list(one.searched), **numbers})
+    result: dict[str, Any] = plain(
+        {**spans, "params": spelled(one.values, main.bars), "searched": list(one.searched), **numbers}
+    )
     return result
 
 
