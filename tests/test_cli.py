@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -135,17 +136,29 @@ def test_doctor_says_what_is_there(call: Call) -> None:
     assert "vectorbt" in out
 
 
-def test_a_strategy_from_a_folder_of_ones_own(call: Call, config: Path, tmp_path: Path) -> None:
+def test_a_strategy_from_a_folder_of_ones_own(config: Path, tmp_path: Path) -> None:
+    """In a process of its own: the folder stays registered for as long as a process lives."""
     folder = tmp_path / "mine"
     folder.mkdir()
     rule = 'Rule.of("my_dip", "Buy dips.", long_entry="prem_z[30] <= -1", long_exit="prem_z[30] >= 0")'
-    text = f"from btcflow.rules import Rule\nmine = {rule}\n"
-    (folder / "my_dip.py").write_text(text, encoding="utf-8")
-    code, out, _ = call(
-        "run", config, "--strategies", folder, "-s", "strategy=my_dip", "-s", "params={}", "--out", tmp_path / "runs"
+    (folder / "my_dip.py").write_text(f"from btcflow.rules import Rule\nmine = {rule}\n", encoding="utf-8")
+    command = [
+        "run",
+        config,
+        "--strategies",
+        folder,
+        "-s",
+        "strategy=my_dip",
+        "-s",
+        "params={}",
+        "--out",
+        tmp_path / "runs",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "btcflow", *map(str, command)], capture_output=True, text=True, check=False
     )
-    assert code == 0
-    assert "prem_z over 30 bars" in out
+    assert done.returncode == 0, done.stderr
+    assert "prem_z over 30 bars" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,16 @@ class Seen:
     said: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
+    def view_once_still(self) -> tuple[str | None, str | None]:
+        """The span the chart shows, read when two frames a tenth of a second apart agree."""
+        before, now = None, (self.data("from"), self.data("to"))
+        for _ in range(50):
+            if now == before:
+                break
+            self.page.wait_for_timeout(100)
+            before, now = now, (self.data("from"), self.data("to"))
+        return now
+
     def data(self, name: str, of: str = "chart") -> str | None:
         value: str | None = self.page.locator(f"#{of}").get_attribute(f"data-{name}")
         return value
@@ -133,13 +143,13 @@ def test_a_gap_is_not_drawn_over(browser: Any, tmp_path: Path) -> None:
 def test_the_theme_changes_colors_and_not_the_view(browser: Any, tmp_path: Path) -> None:
     seen = opened(browser, made_run(800), tmp_path)
     seen.page.locator("#tools button", has_text="1W").last.click()
-    before = (seen.data("from"), seen.data("to"))
+    before = seen.view_once_still()
     dark = seen.style("--bg")
     seen.page.locator("#theme").click()
     assert seen.page.locator("html").get_attribute("data-theme") == "light"
     assert seen.style("--bg") == (255, 255, 255) != dark
     assert ink(pixels(seen, "#price-stage"), (255, 255, 255)).mean() > 0.3
-    assert (seen.data("from"), seen.data("to")) == before
+    assert seen.view_once_still() == before
     green = seen.style("--gain")
     seen.page.locator("#palette").click()
     assert seen.style("--gain") != green
