@@ -182,7 +182,8 @@ def _targets(
 ) -> tuple[Rule | FreeForm, Any, pd.Index]:
     """The strategy, its (N, K) targets on the clock, and the labels of the columns."""
     chosen = _strategy(strategy)
-    bars = Bars(panel.only(sorted({*chosen.needs, "close"})), timeframe, options)
+    wide = (options or FlowOptions()).widen({*chosen.needs, "close"})
+    bars = Bars(panel.only(wide), timeframe, options)
     sets, columns = assignments(chosen, params or {})
     return chosen, clock_targets(chosen, bars, sets, delay=market.delay), columns
 

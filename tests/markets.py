@@ -133,7 +133,10 @@ def _records(
     columns: Mapping[str, np.ndarray],
     lag: pd.Timedelta = pd.Timedelta(0),  # noqa: B008
 ) -> Records:
-    times = {"stamp": pd.to_datetime(stamp, unit="ns", utc=True), "known_at": pd.to_datetime(known, unit="ns", utc=True)}
+    times = {
+        "stamp": pd.to_datetime(stamp, unit="ns", utc=True),
+        "known_at": pd.to_datetime(known, unit="ns", utc=True),
+    }
     return Records(
         key=SeriesKey(what.venue, what.symbol, kind, timeframe),
         instrument=what,

@@ -47,7 +47,10 @@ def test_a_bar_stands_in_the_row_in_which_it_ends() -> None:
 
 def test_a_daily_series_stands_in_the_last_hour_of_its_day() -> None:
     panel = aligned(
-        bars_series(A, [1.0] * 48), bars_series(B, [70, 71], timeframe="1D"), bars_series(S, [5.0] * 6, timeframe="8h"), needs=["close"]
+        bars_series(A, [1.0] * 48),
+        bars_series(B, [70, 71], timeframe="1D"),
+        bars_series(S, [5.0] * 6, timeframe="8h"),
+        needs=["close"],
     )
     daily, eight = np.array(column(panel, "close", "b")), np.array(column(panel, "close", "s"))
     assert np.flatnonzero(np.isfinite(daily)).tolist() == [23, 47]
@@ -63,7 +66,11 @@ def test_a_snapshot_at_the_close_belongs_to_the_bar_that_ends_there() -> None:
 
 
 def test_a_settlement_at_the_close_belongs_to_the_bar_that_ends_there() -> None:
-    panel = aligned(bars_series(A, [1.0] * 18), settlements(A, {8: 0.001, 16: -0.002}), needs=["close", "funding_paid", "funding_hours"])
+    panel = aligned(
+        bars_series(A, [1.0] * 18),
+        settlements(A, {8: 0.001, 16: -0.002}),
+        needs=["close", "funding_paid", "funding_hours"],
+    )
     paid = np.array(column(panel, "funding_paid"))
     assert np.flatnonzero(np.isfinite(paid)).tolist() == [7, 15]
     assert paid[[7, 15]].tolist() == [0.001, -0.002]
@@ -77,7 +84,10 @@ def test_a_rate_per_hour_that_is_paid_every_four_is_paid_four_times() -> None:
 
 
 def test_flows_of_one_row_add_up_and_are_never_carried() -> None:
-    early, later = settlements(A, {1: 0.001, 2: 0.002}, spacing=1), settlements(A, {1: 0.001, 2: 0.002}, spacing=1, late=1)
+    early, later = (
+        settlements(A, {1: 0.001, 2: 0.002}, spacing=1),
+        settlements(A, {1: 0.001, 2: 0.002}, spacing=1, late=1),
+    )
     on_time = aligned(early, bars_series(A, [1.0] * 4), needs=["funding_paid", "close"])
     assert column(on_time, "funding_paid") == pytest.approx([0.001, 0.002, NAN, NAN], nan_ok=True)
     both_late = replace(later, frame=later.frame.assign(known_at=[time("2024-01-01 03:00")] * 2))
@@ -87,24 +97,32 @@ def test_flows_of_one_row_add_up_and_are_never_carried() -> None:
 
 
 def test_a_late_record_stands_in_the_row_that_could_first_know_it() -> None:
-    panel = aligned(bars_series(A, [1.0] * 6), bars_series(B, [10, NAN, NAN, NAN, 14, 15], late={0: 2}), needs=["close"])
+    panel = aligned(
+        bars_series(A, [1.0] * 6), bars_series(B, [10, NAN, NAN, NAN, 14, 15], late={0: 2}), needs=["close"]
+    )
     assert column(panel, "close", "b") == pytest.approx([NAN, NAN, 10, NAN, 14, 15], nan_ok=True)
 
 
 def test_a_record_known_a_moment_after_the_close_waits_for_the_next_row() -> None:
     series = bars_series(A, [10, 11, 12])
     known = series.frame["known_at"] + pd.to_timedelta([0, 1, 0], unit="ns")
-    panel = aligned(replace(series, frame=series.frame.assign(known_at=known)), bars_series(B, [1.0] * 3), needs=["close"])
+    panel = aligned(
+        replace(series, frame=series.frame.assign(known_at=known)), bars_series(B, [1.0] * 3), needs=["close"]
+    )
     assert column(panel, "close", "a") == pytest.approx([10, NAN, 12], nan_ok=True), "and 12 is the newer one there"
 
 
 def test_a_late_record_is_left_out_once_a_newer_one_has_stood() -> None:
-    panel = aligned(interest(A, {1: 50, 2: 51, 4: 53}, late={1: 2}), bars_series(A, [1.0] * 4), needs=["open_interest", "close"])
+    panel = aligned(
+        interest(A, {1: 50, 2: 51, 4: 53}, late={1: 2}), bars_series(A, [1.0] * 4), needs=["open_interest", "close"]
+    )
     assert column(panel, "open_interest") == pytest.approx([NAN, 51, NAN, 53], nan_ok=True)
 
 
 def test_a_declared_lag_moves_the_decision_and_not_the_row() -> None:
-    panel = aligned(interest(A, {1: 50, 2: 51}, lag="5min"), bars_series(A, [1.0] * 3), needs=["open_interest", "close"])
+    panel = aligned(
+        interest(A, {1: 50, 2: 51}, lag="5min"), bars_series(A, [1.0] * 3), needs=["open_interest", "close"]
+    )
     assert column(panel, "open_interest") == [50, 51]
     assert panel.decision_lag == pd.Timedelta("5min")
     assert panel.decided_at[0] == time("2024-01-01 01:05").value
@@ -112,7 +130,9 @@ def test_a_declared_lag_moves_the_decision_and_not_the_row() -> None:
 
 
 def test_without_the_lagging_field_a_panel_decides_at_the_close() -> None:
-    panel = aligned(interest(A, {1: 50, 2: 51}, lag="5min"), bars_series(A, [1.0, 2.0]), needs=["open_interest", "close"])
+    panel = aligned(
+        interest(A, {1: 50, 2: 51}, lag="5min"), bars_series(A, [1.0, 2.0]), needs=["open_interest", "close"]
+    )
     assert panel.only(["close"]).decided_at[0] == time("2024-01-01 01:00").value
 
 
@@ -214,7 +234,9 @@ def test_the_law_holds_at_the_very_beginning_where_a_coarse_series_describes_mor
 
 
 def test_a_field_that_no_series_holds_is_refused() -> None:
-    with pytest.raises(MissingData, match=r"no series holds open_interest .*among a:BTCUSD-PERP; .*btcflow data import"):
+    with pytest.raises(
+        MissingData, match=r"no series holds open_interest .*among a:BTCUSD-PERP; .*btcflow data import"
+    ):
         aligned(bars_series(A, [1.0, 2.0]), needs=["close", "open_interest"])
 
 

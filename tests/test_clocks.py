@@ -52,7 +52,7 @@ def test_a_mark_at_another_time_prices_nothing() -> None:
 
 def test_settlements_inside_a_daily_bar_are_summed_and_said() -> None:
     clock = clock_of(
-        bars_series(A, [200.0, 300.0], timeframe="1D"), settlements(A, {hour: 0.001 for hour in range(8, 49, 8)})
+        bars_series(A, [200.0, 300.0], timeframe="1D"), settlements(A, dict.fromkeys(range(8, 49, 8), 0.001))
     )
     assert clock.settlements.tolist() == [3, 3]
     assert clock.funding == pytest.approx([0.6, 0.9])
@@ -61,9 +61,7 @@ def test_settlements_inside_a_daily_bar_are_summed_and_said() -> None:
 
 def test_a_settlement_inside_a_daily_bar_takes_the_mark_of_its_instant() -> None:
     marks = bars_series(A, [50.0] * 24, kind="mark")
-    clock = clock_of(
-        bars_series(A, [200.0], timeframe="1D"), settlements(A, {8: 0.001, 16: 0.002, 24: 0.004}), marks
-    )
+    clock = clock_of(bars_series(A, [200.0], timeframe="1D"), settlements(A, {8: 0.001, 16: 0.002, 24: 0.004}), marks)
     assert clock.funding == pytest.approx([0.35])
 
 
@@ -76,7 +74,7 @@ def test_a_settlement_in_a_missing_hour_is_paid_by_the_bar_before_it() -> None:
 
 
 def test_a_rate_per_hour_that_settles_every_four_pays_for_four() -> None:
-    rates = {hour: 0.0001 for hour in range(4, 25, 4)}
+    rates = dict.fromkeys(range(4, 25, 4), 0.0001)
     clock = clock_of(bars_series(A, DAY), settlements(A, rates, spacing=4, rate_hours=1))
     assert clock.funding[3] == pytest.approx(4 * 0.0001 * 103)
 
@@ -108,8 +106,10 @@ def test_the_simulated_clock_pays_what_a_loop_over_its_settlements_pays(dataset:
     ],
 )
 def test_a_missing_settlement_is_refused_wherever_it_is(kept: list[int], count: int, hole: str) -> None:
-    with pytest.raises(BadRecords, match=f"about {count} settlements missing, first hole {hole}; .*missing_funding: report"):
-        clock_of(bars_series(A, DAY), settlements(A, {hour: 0.001 for hour in kept}))
+    with pytest.raises(
+        BadRecords, match=f"about {count} settlements missing, first hole {hole}; .*missing_funding: report"
+    ):
+        clock_of(bars_series(A, DAY), settlements(A, dict.fromkeys(kept, 0.001)))
 
 
 def test_a_missing_settlement_is_reported_where_the_config_asks_for_it() -> None:
@@ -131,9 +131,10 @@ def test_a_settlement_two_hours_late_has_lost_none() -> None:
 
 
 def test_a_change_of_spacing_loses_nothing() -> None:
-    eight = settlements(A, {8: 0.001, 16: 0.001})
-    hourly = settlements(A, {hour: 0.0001 for hour in range(17, 25)}, spacing=1)
-    frame = pd.concat([eight.frame, hourly.frame], ignore_index=True)
+    """Eight hours, then hourly, then eight hours again."""
+    eight = settlements(A, {8: 0.001, 24: 0.001})
+    hourly = settlements(A, dict.fromkeys(range(9, 17), 0.0001), spacing=1)
+    frame = pd.concat([eight.frame, hourly.frame], ignore_index=True).sort_values("stamp", ignore_index=True)
     clock = clock_of(bars_series(A, DAY), Records(key=eight.key, instrument=A, frame=frame, source="by hand"))
     assert clock.settlements.sum() == 10
 
@@ -150,7 +151,9 @@ def test_a_perpetual_without_any_settlement_is_refused_even_if_holes_are_reporte
 
 def test_an_inverse_instrument_is_refused_as_the_traded_one() -> None:
     inverse = perp("bitmex", margin="inverse", oi_unit="usd")
-    with pytest.raises(ConfigError, match=r"bitmex:BTCUSD-PERP is an inverse contract, settled in BTC; expected a linear") as caught:
+    with pytest.raises(
+        ConfigError, match=r"bitmex:BTCUSD-PERP is an inverse contract, settled in BTC; expected a linear"
+    ) as caught:
         clock_of(bars_series(inverse, DAY), settlements(inverse, {8: 0.001}))
     assert caught.value.exit_code == 78
 
@@ -172,7 +175,7 @@ def test_the_clock_takes_the_finest_prices_unless_told_otherwise() -> None:
     assert (len(clock_of(*series)), clock_of(*series).step) == (24, "1h")
     daily = clock_of(*series, step="1D")
     assert (daily.step, daily.close.tolist(), daily.bars_per_year) == ("1D", [7.0], 365)
-    with pytest.raises(ConfigError, match="market.clock is 4h, and s:BTCUSD has no 4h prices; its finest are 1h"):
+    with pytest.raises(ConfigError, match=r"market\.clock is 4h, and s:BTCUSD has no 4h prices; its finest are 1h"):
         clock_of(*series, step="4h")
 
 

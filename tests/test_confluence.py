@@ -8,14 +8,23 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from btcflow.contracts import _aligned
+from btcflow.data.align import align
+from btcflow.data.clocks import make_clock
 from btcflow.data.records import Dataset
+from btcflow.data.simulate import TRADED
 from btcflow.flow.bars import Bars
 from btcflow.flow.confluence import STATES, bearish, bullish, over_leverage_long, over_leverage_short, state_code
 from btcflow.flow.options import ConfluenceOptions, FlowOptions, ZscoreOptions
 
 NAN = math.nan
-LONG, SHORT, BEAR, BULL, NEUTRAL, UNKNOWN = "over_leverage_long", "over_leverage_short", "bearish", "bullish", "neutral", "unknown"
+LONG, SHORT, BEAR, BULL, NEUTRAL, UNKNOWN = (
+    "over_leverage_long",
+    "over_leverage_short",
+    "bearish",
+    "bullish",
+    "neutral",
+    "unknown",
+)
 
 
 @dataclass
@@ -36,7 +45,9 @@ class Given:
         return np.array([row[place] for row in self.rows], dtype=float)
 
 
-def states(rows: list[tuple[float, float, float]], parameters: dict[str, float] | None = None, **options: float) -> list[str]:
+def states(
+    rows: list[tuple[float, float, float]], parameters: dict[str, float] | None = None, **options: float
+) -> list[str]:
     given = Given(rows, ConfluenceOptions(**options))  # type: ignore[arg-type]
     return [STATES[int(code)] for code in state_code(given, window=5, **(parameters or {}))]  # type: ignore[arg-type]
 
@@ -157,7 +168,9 @@ def test_a_state_stays_while_its_triggers_hold_at_half_and_its_gates_in_full() -
 
 def test_a_higher_state_pre_empts_and_a_lower_one_waits() -> None:
     rows = [(1.2, 0.6, 0.6), (2.0, 1.0, 0.6), (1.5, 0.9, 0.9), (1.5, 0.9, -0.1), (1.5, 0.9, 0.9)]
-    assert states(rows) == [BEAR, LONG, LONG, NEUTRAL, BEAR], "bearish holds on the third bar, but the higher state does too"
+    assert states(rows) == [BEAR, LONG, LONG, NEUTRAL, BEAR], (
+        "bearish holds on the third bar, but the higher state does too"
+    )
 
 
 def test_unknown_clears_the_memory() -> None:
@@ -172,8 +185,22 @@ def test_unknown_is_not_held_back_by_the_least_hold() -> None:
 
 def test_a_state_is_left_only_after_its_least_hold_even_for_a_higher_one() -> None:
     calm, hot = (0.0, 0.0, 0.0), (2.0, 1.0, 0.1)
-    assert states([(1.0, 0.5, 0.5), hot, hot, calm, calm, calm], min_hold_bars=3) == [BEAR, BEAR, BEAR, NEUTRAL, NEUTRAL, NEUTRAL]
-    assert states([(1.0, 0.5, 0.5), hot, hot, hot, calm, calm], min_hold_bars=2) == [BEAR, BEAR, LONG, LONG, NEUTRAL, NEUTRAL]
+    assert states([(1.0, 0.5, 0.5), hot, hot, calm, calm, calm], min_hold_bars=3) == [
+        BEAR,
+        BEAR,
+        BEAR,
+        NEUTRAL,
+        NEUTRAL,
+        NEUTRAL,
+    ]
+    assert states([(1.0, 0.5, 0.5), hot, hot, hot, calm, calm], min_hold_bars=2) == [
+        BEAR,
+        BEAR,
+        LONG,
+        LONG,
+        NEUTRAL,
+        NEUTRAL,
+    ]
 
 
 # --- laws ---------------------------------------------------------------------------------------------
@@ -212,7 +239,8 @@ def test_the_flags_are_the_states_and_unknown_where_the_state_is() -> None:
 
 def test_on_a_market_the_states_are_those_of_its_own_z_scores(dataset: Dataset) -> None:
     needs = ("close", "funding_hours", "funding_paid", "open_interest")
-    bars = Bars(_aligned(dataset, None, needs), "1D", FlowOptions(zscore=ZscoreOptions(length={"1D": 60})))
+    panel = align(dataset, make_clock(dataset, TRADED), needs=needs)
+    bars = Bars(panel, "1D", FlowOptions(zscore=ZscoreOptions(length={"1D": 60})))
     rows = list(zip(*(bars[name].tolist() for name in ("oi_z", "fund_z", "prem_z")), strict=True))
     found = [STATES[int(code)] for code in bars["state_code"]]
     assert found == slow_states(rows)

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from btcflow.contracts import _aligned
+from btcflow.data.align import align
+from btcflow.data.clocks import make_clock
 from btcflow.data.records import Dataset
+from btcflow.data.simulate import TRADED
 from btcflow.errors import ConfigError
 from btcflow.flow.bars import Bars
 from btcflow.flow.cycle import cycle_bottom, cycle_score, cycle_top
@@ -41,7 +43,9 @@ class Given:
         return np.array(getattr(self, name), dtype=float)
 
 
-def given(lev: Sequence[float], oi: float | Sequence[float] = 1.0, change: float | Sequence[float] = 0.0, **more: object) -> Given:
+def given(
+    lev: Sequence[float], oi: float | Sequence[float] = 1.0, change: float | Sequence[float] = 0.0, **more: object
+) -> Given:
     """Premium and funding at one level, open interest and its change as said."""
     spread = [[one] * len(lev) if isinstance(one, float | int) else list(one) for one in (oi, change)]
     return Given(lev, lev, spread[0], spread[1], **more)  # type: ignore[arg-type]
@@ -72,9 +76,18 @@ def test_a_top_needs_leverage_and_open_interest(lev: float, oi: float, fires: in
 
 @pytest.mark.parametrize(
     ("lev", "oi", "change", "fires"),
-    [(-1.5, 0.0, 0.0, 1), (-1.49, 0.0, 0.0, 0), (-1.5, 0.01, 0.0, 0), (-1.5, 0.01, -2.0, 1), (-1.5, 3.0, -1.99, 0), (1.5, 0.0, -5.0, 0)],
+    [
+        (-1.5, 0.0, 0.0, 1),
+        (-1.49, 0.0, 0.0, 0),
+        (-1.5, 0.01, 0.0, 0),
+        (-1.5, 0.01, -2.0, 1),
+        (-1.5, 3.0, -1.99, 0),
+        (1.5, 0.0, -5.0, 0),
+    ],
 )
-def test_a_bottom_needs_fear_and_little_or_flushed_open_interest(lev: float, oi: float, change: float, fires: int) -> None:
+def test_a_bottom_needs_fear_and_little_or_flushed_open_interest(
+    lev: float, oi: float, change: float, fires: int
+) -> None:
     assert bottoms([lev], oi, change) == [fires]
 
 
@@ -154,14 +167,17 @@ def test_events_equal_the_loop(cooldown: int) -> None:
 def test_a_market_fires_with_its_own_scores(dataset: Dataset) -> None:
     needs = ("close", "funding_hours", "funding_paid", "open_interest")
     options = FlowOptions(zscore=ZscoreOptions(length={"1D": 60}), cycle=CycleOptions(lev=0.8, oi_top=0.2))
-    bars = Bars(_aligned(dataset, None, needs), "1D", options)
+    bars = Bars(align(dataset, make_clock(dataset, TRADED), needs=needs), "1D", options)
     lev, oi = 0.5 * (bars["prem_z"] + bars["fund_z"]), bars["oi_z"]
     np.testing.assert_array_equal(bars["cycle_score"], lev)
-    held = [None if math.isnan(a + b) else bool(a >= 0.8 and b >= 0.2) for a, b in zip(lev.tolist(), oi.tolist(), strict=True)]
+    held = [
+        None if math.isnan(a + b) else bool(a >= 0.8 and b >= 0.2)
+        for a, b in zip(lev.tolist(), oi.tolist(), strict=True)
+    ]
     np.testing.assert_array_equal(bars["cycle_top"], slow_events(held, 30))
     assert np.nansum(bars["cycle_top"]) >= 1
 
 
 def test_a_timeframe_without_a_cooldown_is_refused() -> None:
-    with pytest.raises(ConfigError, match="cycle.cooldown has no entry for 4h"):
+    with pytest.raises(ConfigError, match=r"cycle\.cooldown has no entry for 4h"):
         cycle_top(given([2.0], timeframe="4h"), window=5)  # type: ignore[arg-type]

@@ -37,9 +37,7 @@ def every(hours: int, rate: float, *, days: int = 1, first: int | None = None) -
 
 
 def test_the_worked_example_of_the_definitions() -> None:
-    bars = bars_of(
-        [settlements(A, {8: 0.0001, 16: 0.0003, 24: -0.0001}), settlements(B, every(1, 0.00002), spacing=1)]
-    )
+    bars = bars_of([settlements(A, {8: 0.0001, 16: 0.0003, 24: -0.0001}), settlements(B, every(1, 0.00002), spacing=1)])
     assert venue_funding(bars)[0] == pytest.approx([0.0001, 0.00016])
     assert bars["funding_8h"] == pytest.approx([0.00013])
     assert bars["funding_apr"] == pytest.approx([0.14235])
@@ -68,7 +66,9 @@ def test_one_rate_of_eight_hours_equals_its_parts() -> None:
         settlements(A, dict(zip(at, rates, strict=True))),
         settlements(A, {h - 4 * k: r / 2 for h, r in zip(at, rates, strict=True) for k in (1, 0)}, spacing=4),
         settlements(A, {h - k: r / 8 for h, r in zip(at, rates, strict=True) for k in range(7, -1, -1)}, spacing=1),
-        settlements(A, {h - 4 * k: r / 8 for h, r in zip(at, rates, strict=True) for k in (1, 0)}, spacing=4, rate_hours=1),
+        settlements(
+            A, {h - 4 * k: r / 8 for h, r in zip(at, rates, strict=True) for k in (1, 0)}, spacing=4, rate_hours=1
+        ),
     ]
     found = [bars_of([one], days=40)["funding_8h_raw"] for one in ways]
     assert len(found[0]) == 40
@@ -120,7 +120,7 @@ def test_a_day_needs_all_three_settlements_of_an_eight_hour_venue() -> None:
 
 def test_a_day_needs_20_of_24_hourly_settlements() -> None:
     for paid, counted in ((24, 1), (20, 1), (19, 0)):
-        rates = {hour: 1e-5 for hour in range(1, paid + 1)}
+        rates = dict.fromkeys(range(1, paid + 1), 1e-05)
         bars = bars_of([settlements(A, rates, spacing=1)])
         assert bars["funding_venues"].tolist() == [counted], paid
 

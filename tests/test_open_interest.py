@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,7 +16,6 @@ from btcflow.data.records import Dataset
 from btcflow.errors import ConfigError, MissingData
 from btcflow.flow.bars import Bars
 from btcflow.flow.open_interest import chain_link
-from btcflow.flow.open_interest_cleaning import accept
 from btcflow.flow.options import FlowOptions, OpenInterestOptions
 from btcflow.instrument import Instrument
 from btcflow.panel import Panel
@@ -75,6 +73,15 @@ def test_the_golden_vector_on_daily_files_is_the_same() -> None:
     assert found[1:].round(6).tolist() == [110, 121, 128.076023, 140.883626]
 
 
+def test_the_growth_over_a_missing_day_of_a_daily_file_is_not_lost() -> None:
+    days = np.full((24 * 5, 2), NAN)
+    days[23::24] = np.column_stack([[100, 110, NAN, 150, 150], [100, 100, 100, 100, NAN]])
+    found = index_of(market([A, B], days, every=24), "1D", min_age_days=1)
+    assert found[1:] == pytest.approx([105, 105, 125, 125])
+    gone = index_of(market([A], days[:, :1], every=24), "1D", min_age_days=1, max_ffill_hours=0)
+    assert gone[1:] == pytest.approx([110, NAN, NAN, 110], nan_ok=True), "unless the level may not be held"
+
+
 # --- the chain against a loop -------------------------------------------------------------------------
 
 
@@ -110,7 +117,9 @@ def test_the_index_equals_the_loop_on_a_rough_market(seed: int) -> None:
     levels = rough(24 * 30, 5, seed)
     held = carry(levels, 5)
     expected = slow_index(held.tolist(), 48, 2)
-    found = index_of(market([A, B, C, perp("d"), perp("e")], levels), max_ffill_hours=5, min_age_days=2, min_venues=2, spike_log=9)
+    found = index_of(
+        market([A, B, C, perp("d"), perp("e")], levels), max_ffill_hours=5, min_age_days=2, min_venues=2, spike_log=9
+    )
     assert np.isfinite(expected).sum() > 200
     np.testing.assert_allclose(found, expected, rtol=1e-9)
 
@@ -184,7 +193,10 @@ def test_units_and_contract_sizes_do_not_matter() -> None:
         "both sides": (perp("a", side_factor=0.5), 2 * btc),
     }
     other = np.full(200, 500.0)
-    found = {name: index_of(market([one, B], np.column_stack([native, other]), price=price)) for name, (one, native) in ways.items()}
+    found = {
+        name: index_of(market([one, B], np.column_stack([native, other]), price=price))
+        for name, (one, native) in ways.items()
+    }
     for name, values in found.items():
         np.testing.assert_allclose(values, found["btc"], rtol=1e-12, err_msg=name)
 
@@ -228,88 +240,15 @@ def test_native_weighs_the_growth_of_contracts_in_btc_one_sample_ago() -> None:
     assert index_of(panel, denom="native")[-1] == pytest.approx(100 * (1200 / 100 + 13) / (1000 / 100 + 10))
 
 
-# --- the spike filter ---------------------------------------------------------------------------------
+# --- spikes -------------------------------------------------------------------------------------------
 
 
-def slow_accept(levels: Sequence[Sequence[float]], limit: float) -> list[list[float]]:
-    """The filter in words: a list of accepted logs per venue, and how long the venue has been off."""
-    venues = len(levels[0])
-    accepted: list[list[float]] = [[] for _ in range(venues)]
-    off: list[list[int]] = [[] for _ in range(venues)]
-    out = []
-    for row in levels:
-        sides = []
-        for v, value in enumerate(row):
-            if math.isnan(value) or not accepted[v]:
-                sides.append(0)
-                continue
-            distance = math.log(value) - statistics.median(accepted[v][-24:])
-            sides.append(0 if abs(distance) <= limit else (1 if distance > 0 else -1))
-        kept = list(row)
-        for v, value in enumerate(row):
-            if math.isnan(value):
-                continue
-            if sides[v] == 0:
-                off[v] = []
-                accepted[v].append(math.log(value))
-                continue
-            off[v] = [*off[v], sides[v]] if off[v] and off[v][-1] == sides[v] else [sides[v]]
-            if sides.count(sides[v]) >= 2 or len(off[v]) == 6:
-                off[v] = []
-                accepted[v] = [math.log(value)]
-            else:
-                kept[v] = NAN
-        out.append(kept)
-    return out
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_the_spike_filter_equals_the_loop(seed: int) -> None:
-    """Walks with lone spikes, spikes in company, level shifts of one to twelve samples, and holes."""
-    random = np.random.default_rng(seed)
-    logs = np.cumsum(0.05 * random.normal(size=(600, 4)), axis=0)
-    for _ in range(60):
-        at, size, venue = random.integers(0, 590), int(random.integers(1, 13)), random.integers(0, 4)
-        logs[at : at + size, venue] += random.choice([-0.8, -0.4, 0.4, 0.8])
-    for _ in range(20):
-        logs[random.integers(0, 600), random.permutation(4)[:2]] += random.choice([-0.6, 0.6])
-    levels = np.exp(logs)
-    levels[random.random(levels.shape) < 0.1] = NAN
-    expected = np.array(slow_accept(levels.tolist(), 0.35))
-    assert 20 < (np.isnan(expected) & ~np.isnan(levels)).sum() < 1000
-    np.testing.assert_array_equal(accept(levels, 0.35), expected)
-
-
-def test_a_lone_spike_is_dropped_and_the_level_before_it_held() -> None:
-    levels = np.full((30, 2), 100.0)
-    levels[10, 0] = 160
-    assert index_of(market([A, B], levels))[1:] == pytest.approx([100.0] * 29)
-
-
-def test_two_venues_that_fall_together_are_a_real_flush() -> None:
-    levels = np.full((30, 3), 100.0)
-    levels[10:, :2] = 60
-    assert index_of(market([A, B, C], levels))[10:] == pytest.approx([100 * 220 / 300] * 20)
-
-
-def test_two_venues_that_jump_apart_are_two_spikes() -> None:
-    levels = np.full((30, 2), 100.0)
-    levels[10] = [160, 60]
-    assert index_of(market([A, B], levels))[1:] == pytest.approx([100.0] * 29)
-
-
-def test_a_shift_is_accepted_with_its_sixth_sample() -> None:
-    levels = np.full((30, 2), 100.0)
-    levels[10:, 0] = 160
-    found = index_of(market([A, B], levels))
-    assert found[1:15] == pytest.approx([100.0] * 14)
-    assert found[15:] == pytest.approx([130.0] * 15)
-
-
-def test_spikes_to_both_sides_are_no_shift() -> None:
-    levels = np.full((30, 1), 100.0)
-    levels[10:22, 0] = [160, 60] * 6
-    assert np.isnan(accept(levels, 0.35)[10:22, 0]).all()
+def test_a_lone_spike_does_not_move_the_index_and_a_shift_counts_from_its_sixth_sample() -> None:
+    spike, shift = np.full((30, 2), 100.0), np.full((30, 2), 100.0)
+    spike[10, 0] = 160
+    shift[10:, 0] = 160
+    assert index_of(market([A, B], spike))[1:] == pytest.approx([100.0] * 29)
+    assert index_of(market([A, B], shift))[1:] == pytest.approx([100.0] * 14 + [130.0] * 15)
 
 
 def test_daily_files_are_not_filtered_and_hourly_ones_beside_them_are() -> None:
@@ -346,17 +285,22 @@ def test_a_vendor_stands_alone_in_btc_without_age_or_minimum_of_venues() -> None
     assert index_of(panel, "1D", **chosen) == pytest.approx([100, 200, NAN, 100], nan_ok=True)
     assert index_of(panel, "1D", name="oi_venues", **chosen).tolist() == [1, 1, 0, 1]
     assert index_of(panel, "1D", **chosen, denom="USD") == pytest.approx([10_000, 22_000, NAN, 13_000], nan_ok=True)
+    assert index_of(panel, "3D", **chosen) == pytest.approx([100]), "the last sample inside the bar, of its second day"
 
 
 def test_a_vendor_is_never_added_to_its_venues() -> None:
     levels = np.full((50, 1), 10.0)
-    panel = panel_of([SPOT, A, vendor("acme", "btc")], close=np.full((50, 3), 1.0), open_interest=np.c_[levels * NAN, levels, np.geomspace(1, 9, 50)])
+    panel = panel_of(
+        [SPOT, A, vendor("acme", "btc")],
+        close=np.full((50, 3), 1.0),
+        open_interest=np.c_[levels * NAN, levels, np.geomspace(1, 9, 50)],
+    )
     assert index_of(panel)[1:] == pytest.approx([100.0] * 49)
 
 
 def test_a_vendor_that_is_not_there_is_refused_with_those_that_are() -> None:
     panel = market([A], np.full((24, 1), 1.0))
-    with pytest.raises(MissingData, match="oi.source is vendor:acme, and the panel holds the aggregates: none"):
+    with pytest.raises(MissingData, match=r"oi\.source is vendor:acme, and the panel holds the aggregates: none"):
         index_of(panel, "1D", source="vendor:acme")
     only = panel_of([SPOT, vendor("acme")], close=np.full((24, 2), 1.0), open_interest=np.full((24, 2), [NAN, 1.0]))
     with pytest.raises(MissingData, match=r"no perpetual of the panel has open interest.*oi.source: vendor:<name>"):
@@ -400,9 +344,13 @@ def test_the_z_is_that_of_the_log_and_the_change_z_that_of_its_difference() -> N
     bars = Bars(market([A], hourly), "1D", FlowOptions(oi=OpenInterestOptions(**QUICK, max_ffill_hours=2, spike_log=9)))  # type: ignore[arg-type]
     logs = np.log(bars["oi_index"])
     assert np.flatnonzero(np.isnan(logs)).tolist() == [50]
-    np.testing.assert_allclose(bars.score("oi_z", window=30), slow.zscore(logs.tolist(), 30, floor=0.01), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(
+        bars.score("oi_z", window=30), slow.zscore(logs.tolist(), 30, floor=0.01), rtol=1e-9, atol=1e-9
+    )
     change = [NAN, *np.diff(logs).tolist()]
-    np.testing.assert_allclose(bars.score("oi_change_z", window=30), slow.zscore(change, 30, floor=0.01), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(
+        bars.score("oi_change_z", window=30), slow.zscore(change, 30, floor=0.01), rtol=1e-9, atol=1e-9
+    )
 
 
 def test_constant_open_interest_has_a_z_of_zero_and_not_of_noise() -> None:
@@ -414,9 +362,13 @@ def test_a_snapshot_published_after_the_close_decides_the_bar_five_minutes_late(
     series = [
         bars_series(SPOT, [100.0] * 49),
         interest(A, {hour: 100.0 + hour for hour in range(1, 50)}, lag="5min"),
-        interest(B, {hour: 100.0 for hour in range(1, 50)}, lag="5min"),
+        interest(B, dict.fromkeys(range(1, 50), 100.0), lag="5min"),
     ]
-    bars = Bars(align(Dataset.of(series), idle_clock(SPOT), needs=["close", "open_interest"]), "1D", FlowOptions(oi=OpenInterestOptions(**QUICK)))  # type: ignore[arg-type]
+    bars = Bars(
+        align(Dataset.of(series), idle_clock(SPOT), needs=["close", "open_interest"]),
+        "1D",
+        FlowOptions(oi=OpenInterestOptions(**QUICK)),
+    )  # type: ignore[arg-type]
     assert bars.decided_at[0] - bars.closes[0] == HOUR // 12
     assert bars["oi_index"][0] == pytest.approx(100 * (124 + 100) / (101 + 100))
 

@@ -67,7 +67,10 @@ def test_a_bar_in_which_perps_rise_against_spot_raises_the_z() -> None:
     richer = close.copy()
     richer[-24:, 1] *= 1.001
     chosen = ZscoreOptions(length={"1D": 30})
-    z = [Bars(panel_of([SPOTS[0], PERPS[0]], close=one), "1D", FlowOptions(zscore=chosen))["prem_z"] for one in (close, richer)]
+    z = [
+        Bars(panel_of([SPOTS[0], PERPS[0]], close=one), "1D", FlowOptions(zscore=chosen))["prem_z"]
+        for one in (close, richer)
+    ]
     assert z[1][-1] > z[0][-1] + 1
     assert z[1][:-1].tobytes() == z[0][:-1].tobytes()
 
@@ -97,7 +100,7 @@ def test_perps_without_a_spot_in_their_quote_are_not_compared() -> None:
     assert bars_of(legs, one_day(100, 100.1, 107))["perp_premium"] == pytest.approx([0.1])
     with pytest.raises(MissingData, match="a spot and a perpetual with prices in the same quote currency"):
         _ = bars_of(legs[::2], one_day(100, 107))["perp_premium"]
-    with pytest.raises(MissingData, match="premium.groups names USDT, .*groups with both sides: USD"):
+    with pytest.raises(MissingData, match=r"premium\.groups names USDT, .*groups with both sides: USD"):
         _ = bars_of(legs, one_day(100, 100.1, 107), groups=["USD", "USDT"])["perp_premium"]
 
 
@@ -129,6 +132,29 @@ def test_a_sample_counts_the_legs_of_all_groups() -> None:
     assert np.isnan(bars_of(legs, close, min_perp=3)["perp_premium"]).all(), "the one in euro has no spot to compare"
     assert bars_of(legs, close, min_spot=2)["perp_premium"] == pytest.approx([0.1])
     assert np.isnan(bars_of(legs, close, min_spot=3)["perp_premium"]).all()
+
+
+def test_legs_without_a_counterpart_in_their_hour_do_not_count() -> None:
+    """While one side of USDT is out, the two legs of its other side cannot make up for a thin USD group."""
+    legs = [spot("a"), spot("b", "USDT"), spot("c", "USDT"), perp("d"), perp("e", "USDT"), perp("f", "USDT")]
+    close = np.tile([100.0, 200.0, 200.0, 100.1, 200.2, 200.2], (24, 1))
+    no_spot, no_perp = close.copy(), close.copy()
+    no_spot[:5, [1, 2]] = NAN
+    no_perp[:5, [4, 5]] = NAN
+    for holed, least in ((no_spot, "min_perp"), (no_perp, "min_spot")):
+        assert bars_of(legs, holed, **{least: 1})["perp_premium"] == pytest.approx([0.1])
+        assert np.isnan(bars_of(legs, holed, **{least: 2})["perp_premium"]).all()
+        assert bars_of(legs, close, **{least: 2})["perp_premium"] == pytest.approx([0.1])
+
+
+def test_the_legs_behind_a_bar_are_counted_at_its_last_sample() -> None:
+    legs = [spot("a"), spot("b", "USDT"), perp("c"), perp("d"), perp("e", "EUR"), perp("f", "USDT")]
+    close = np.tile([100.0, 200.0, 100.1, 100.2, 90.0, 200.2], (72, 1))
+    close[40:48, 2] = NAN
+    close[71, 3] = 120.0
+    assert bars_of(legs, close)["premium_legs"].tolist() == [5, 4, 4], "one out, then one too far off"
+    close[48:] = NAN
+    assert bars_of(legs, close)["premium_legs"].tolist() == [5, 4, 0]
 
 
 def test_six_hours_without_one_venue_change_nothing_elsewhere() -> None:
@@ -199,7 +225,9 @@ def test_a_week_of_daily_closes_is_their_mean_and_needs_six_of_seven() -> None:
 def test_the_bar_takes_the_mean_of_its_hours_or_the_close_or_the_median() -> None:
     perps = np.r_[np.full(12, 100.1), np.full(11, 100.2), 100.9]
     close = np.column_stack([np.full(24, 100.0), perps])
-    values = {one: bars_of([SPOTS[0], PERPS[0]], close, bar_agg=one)["perp_premium"][0] for one in ("mean", "close", "median")}
+    values = {
+        one: bars_of([SPOTS[0], PERPS[0]], close, bar_agg=one)["perp_premium"][0] for one in ("mean", "close", "median")
+    }
     assert values["mean"] == pytest.approx((12 * 0.1 + 11 * 0.2 + 0.9) / 24)
     assert values["close"] == pytest.approx(0.9)
     assert values["median"] == pytest.approx(0.15)
@@ -221,10 +249,21 @@ def slow_hour(prices: dict[Instrument, float], limit: float) -> float:
 
 def test_the_premium_equals_the_loop_on_a_rough_market() -> None:
     """Eight legs in two quotes, a third of the hours missing somewhere, one price in twenty far off."""
-    legs = [spot("a"), spot("b"), spot("c", "USDT"), perp("d"), perp("e"), perp("f", "USDT"), perp("g", "USDT"), perp("h", "USDT")]
+    legs = [
+        spot("a"),
+        spot("b"),
+        spot("c", "USDT"),
+        perp("d"),
+        perp("e"),
+        perp("f", "USDT"),
+        perp("g", "USDT"),
+        perp("h", "USDT"),
+    ]
     random = np.random.default_rng(4)
     rows = 24 * 40
-    close = 100 * np.exp(np.cumsum(0.01 * random.normal(size=(rows, 1)), axis=0) + 0.002 * random.normal(size=(rows, 8)))
+    close = 100 * np.exp(
+        np.cumsum(0.01 * random.normal(size=(rows, 1)), axis=0) + 0.002 * random.normal(size=(rows, 8))
+    )
     close *= np.where(random.random((rows, 8)) < 0.05, np.exp(random.normal(0, 0.1, (rows, 8))), 1)
     close[random.random((rows, 8)) < 0.3] = NAN
     expected = [slow_hour(dict(zip(legs, row, strict=True)), 0.05) for row in close.tolist()]
@@ -245,7 +284,10 @@ def test_the_smoothed_premium_and_its_z_are_those_of_the_loops() -> None:
     smooth = slow.ema((100 * premium).tolist(), 5)
     np.testing.assert_allclose(bars["perp_premium"], smooth, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(
-        bars.score("prem_z", window=20), slow.zscore(bars["perp_premium"].tolist(), 20, floor=0.01), rtol=1e-9, atol=1e-9
+        bars.score("prem_z", window=20),
+        slow.zscore(bars["perp_premium"].tolist(), 20, floor=0.01),
+        rtol=1e-9,
+        atol=1e-9,
     )
 
 
@@ -265,5 +307,5 @@ def test_the_floor_keeps_a_still_premium_from_exploding() -> None:
 
 
 def test_a_timeframe_without_a_smoothing_length_is_refused() -> None:
-    with pytest.raises(ConfigError, match="premium.smooth has no entry for 4h"):
+    with pytest.raises(ConfigError, match=r"premium\.smooth has no entry for 4h"):
         _ = Bars(panel_of([SPOTS[0], PERPS[0]], close=one_day(100, 100)), "4h")["perp_premium"]

@@ -60,11 +60,15 @@ def test_a_week_opens_on_monday_and_a_month_on_the_first() -> None:
     instants = days("2024-03-10 23:59:59.999999999", "2024-03-11", "2024-03-14 12:00", "2024-02-29 23:59")
     assert said(bar_open(instants, "1W")) == ["2024-03-04", "2024-03-11", "2024-03-11", "2024-02-26"]
     assert said(bar_open(instants, "1M")) == ["2024-03-01", "2024-03-01", "2024-03-01", "2024-02-01"]
-    assert said(bar_close(days("2024-02-01", "2023-02-01", "2023-12-01"), "1M")) == ["2024-03-01", "2023-03-01", "2024-01-01"]
+    assert said(bar_close(days("2024-02-01", "2023-02-01", "2023-12-01"), "1M")) == [
+        "2024-03-01",
+        "2023-03-01",
+        "2024-01-01",
+    ]
 
 
 def test_two_weeks_count_from_the_first_monday_of_the_year() -> None:
-    # The first Monday of 2024 is 1 January, of 2025 the 6th: the last bar of 2024 is one week longer than the count allows.
+    # The first Monday of 2024 is 1 January and of 2025 the 6th: the last bar of 2024 is one week long.
     assert said(bar_open(days("2024-01-14", "2024-01-15", "2024-12-31", "2025-01-05", "2025-01-06"), "2W")) == [
         "2024-01-01",
         "2024-01-15",
@@ -184,7 +188,8 @@ def test_a_naive_time_is_refused(function: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "near"), [("1d", "1D"), ("3d", "3D"), ("1w", "1W"), ("4H", "4h"), ("15M", "15m"), ("30M", "30m"), ("1Day", "1D")]
+    ("text", "near"),
+    [("1d", "1D"), ("3d", "3D"), ("1w", "1W"), ("4H", "4h"), ("15M", "15m"), ("30M", "30m"), ("1Day", "1D")],
 )
 def test_a_near_spelling_is_offered(text: str, near: str) -> None:
     with pytest.raises(ConfigError, match=rf"'{text}' is not a timeframe; did you mean '{near}'"):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from btcflow import timeframes
 from btcflow.config.experiment import Experiment, SimulatedData, StoreData
 from btcflow.data.align import align
 from btcflow.data.clocks import make_clock
@@ -43,14 +44,25 @@ def panel_of(experiment: Experiment, dataset: Dataset, *, needs: Iterable[str] |
     needs : fields to load; default: those of the metrics that the data hold
     """
     kinds = {one.key.kind for one in dataset}
-    names = tuple(needs) if needs is not None else tuple(name for name in _METRIC_FIELDS if FIELDS[name].kind in kinds)
+    held = (name for name in _METRIC_FIELDS if FIELDS[name].kind in kinds)
+    names = experiment.flow.widen(needs if needs is not None else held)
     clock = make_clock(
         dataset,
         traded_instrument(experiment),
         step=experiment.market.clock,
         missing_funding=experiment.market.missing_funding,
     )
-    return align(dataset, clock, needs=names)
+    return align(dataset, clock, needs=names, step=_step(dataset))
+
+
+def _step(dataset: Dataset) -> str:
+    """Rows as fine as the finest prices, one hour at most."""
+    finest = min((one for one in dataset if one.key.kind == "ohlcv"), key=lambda one: _seconds(one.key.timeframe))
+    return finest.key.timeframe if _seconds(finest.key.timeframe) < 3_600 else "1h"
+
+
+def _seconds(timeframe: str) -> int:
+    return timeframes.parse(timeframe).seconds
 
 
 def traded_instrument(experiment: Experiment) -> str:

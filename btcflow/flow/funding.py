@@ -89,7 +89,7 @@ def fund_z(bars: Bars, *, window: int) -> np.ndarray:
     Population std, floor ``zscore.floor.funding_8h`` because funding is often pinned at its anchor.
     NaN until ``window`` valid bars.
     """
-    return standardize(bars, bars["funding_8h"], window=window, floor=bars.options.zscore.floor.funding_8h)
+    return standardize(bars, bars["funding_8h"], window=window, floor=bars.options.zscore.floor_of("funding_8h"))
 
 
 @metric(unit="venues", needs=_NEEDS)

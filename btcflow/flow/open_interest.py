@@ -74,7 +74,7 @@ def oi_z(bars: Bars, *, window: int) -> np.ndarray:
     -----
     Population std, floor ``zscore.floor.log_oi``. NaN until ``window`` valid bars.
     """
-    return standardize(bars, np.log(bars["oi_index"]), window=window, floor=bars.options.zscore.floor.log_oi)
+    return standardize(bars, np.log(bars["oi_index"]), window=window, floor=bars.options.zscore.floor_of("log_oi"))
 
 
 @metric(unit="z", needs=("close", "open_interest"), windowed=True)
@@ -90,7 +90,7 @@ def oi_change_z(bars: Bars, *, window: int) -> np.ndarray:
     ``ln I_t - ln I_{t-1}``, floor ``zscore.floor.log_oi``. NaN until ``window + 1`` valid bars.
     """
     change = np.diff(np.log(bars["oi_index"]), prepend=np.nan)
-    return standardize(bars, change, window=window, floor=bars.options.zscore.floor.log_oi)
+    return standardize(bars, change, window=window, floor=bars.options.zscore.floor_of("log_oi"))
 
 
 @metric(unit="venues", needs=("close", "open_interest"))

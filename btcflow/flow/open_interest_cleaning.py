@@ -34,7 +34,10 @@ def _accept(logs: np.ndarray, values: np.ndarray, limit: float) -> np.ndarray:
         for v in range(venues):
             side[v] = 0
             if np.isfinite(logs[t, v]) and filled[v] > 0:
-                middle = np.median(history[v, : min(filled[v], _HISTORY)])
+                recent = history[v, : min(filled[v], _HISTORY)]
+                if logs[t, v] - recent.min() <= limit and recent.max() - logs[t, v] <= limit:
+                    continue  # near every recent one, so near their median
+                middle = np.median(recent)
                 if abs(logs[t, v] - middle) > limit:
                     side[v] = 1 if logs[t, v] > middle else -1
                     up += side[v] == 1

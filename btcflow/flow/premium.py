@@ -110,7 +110,7 @@ def prem_z(bars: Bars, *, window: int) -> np.ndarray:
     Population std, floor ``zscore.floor.premium_pct`` percentage points. NaN until ``window`` valid
     bars, and where the premium is NaN.
     """
-    floor = bars.options.zscore.floor.premium_pct
+    floor = bars.options.zscore.floor_of("premium_pct")
     return standardize(bars, bars["perp_premium"], window=window, floor=floor)
 
 

@@ -80,7 +80,7 @@ class TimeframeAnswer:
 
 def bars_of(experiment: Experiment, strategy: Rule | FreeForm, panel_bars: Bars) -> Bars:
     """The bars a strategy decides on: only the fields it reads, so that it decides as early as they allow."""
-    needs = tuple(sorted({*strategy.needs, "close"}))
+    needs = experiment.flow.widen({*strategy.needs, "close"})
     return Bars(panel_bars.panel.only(needs), panel_bars.timeframe, experiment.flow)
 
 

@@ -77,7 +77,7 @@ def frames_of(found: Execution) -> dict[str, pd.DataFrame]:
 def metric_frame(bars: Bars, names: tuple[str, ...] = _SHOWN) -> pd.DataFrame:
     """Metrics at their default windows, those whose fields the panel holds; one row per bar, UTC."""
     have = set(bars.panel.fields)
-    chosen = [name for name in names if set(METRICS.get(name).needs) <= have]
+    chosen = [name for name in names if set(bars.options.widen(METRICS.get(name).needs)) <= have]
     frame = pd.DataFrame({name: bars[name] for name in chosen}, index=bars.index)
     decided = pd.DatetimeIndex(pd.to_datetime(bars.decided_at, unit="ns", utc=True))
     frame.insert(0, "decided_at", decided)

@@ -102,10 +102,10 @@ class _Seen:
         self._panel, self._timeframe, self._options, self._at = panel, timeframe, options, at
 
     def has(self, needs: Iterable[str]) -> bool:
-        return set(needs) <= set(self._panel.fields)
+        return set(self._options.widen(needs)) <= set(self._panel.fields)
 
     def bars(self, needs: Iterable[str]) -> Bars:
-        panel = self._panel.only(sorted({*needs, "close"}))
+        panel = self._panel.only(self._options.widen({*needs, "close"}))
         bars = Bars(panel if self._at is None else panel.upto(self._at), self._timeframe, self._options)
         if len(bars) == 0:
             begin = _say(panel.opens[0]) if len(panel) else "later"
