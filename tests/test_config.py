@@ -145,3 +145,18 @@ def test_an_experiment_built_in_python_is_checked_too() -> None:
     wrong = Experiment(name="x", data={"source": "simulated"}, timeframe="1D", strategy="nope")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="no strategy is called 'nope'"):
         experiment_of(wrong)
+
+
+def test_a_profile_lies_under_what_the_config_spells(tmp_path: Path) -> None:
+    experiment = load_config(written(tmp_path, GOOD + "profile: tv_parity\npremium: {agg: median}\n"))
+    assert experiment.premium.agg == "median"
+    assert experiment.premium.quote_mode == "raw"
+    assert experiment.oi.aggregate == "sum_nz"
+    assert experiment.zscore.floor is None
+    again = load_config(written(tmp_path, experiment_yaml(experiment)))
+    assert again.resolved() == experiment.resolved()
+
+
+def test_an_unknown_profile_names_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"x\.yaml:5:10(.|\n)*did you mean 'tv_parity'"):
+        load_config(written(tmp_path, GOOD + "profile: tv_party\n"))

@@ -161,6 +161,7 @@ class Experiment(_Part):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
     question: str = ""
+    profile: Literal["recommended", "tv_parity"] = "recommended"
     data: Annotated[SimulatedData | StoreData, Field(discriminator="source")]
     universe: Universe = Universe()
     market: MarketTerms = MarketTerms()
@@ -220,5 +221,5 @@ class Experiment(_Part):
 
     def resolved(self) -> dict[str, Any]:
         """Every value, defaults written out, as plain data."""
-        plain: dict[str, Any] = json.loads(self.model_dump_json(exclude_none=True))
-        return plain
+        plain: dict[str, Any] = json.loads(self.model_dump_json())
+        return {name: value for name, value in plain.items() if value is not None}

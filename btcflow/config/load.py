@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from btcflow import timeframes
 from btcflow.config.experiment import Experiment
 from btcflow.errors import BtcflowError, ConfigError, UnknownName, nearest
+from btcflow.flow.profiles import PROFILES, under
 from btcflow.rules.rule import FreeForm, Rule, parse_side
 from btcflow.rules.strategies import STRATEGIES
 from btcflow.search.space import Space
@@ -29,6 +31,8 @@ def load_config(path: str | Path, *, overrides: Sequence[str] = ()) -> Experimen
     ConfigError, MissingData
     """
     source = load_source(_find(path), overrides)
+    if source.data.get("profile") in PROFILES:
+        source = replace(source, text=replace(source.text, data=under(source.data)))
     return experiment_of(source.validate(Experiment).read_from(source))
 
 
