@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from btcflow.flow.bars import Bars
 from btcflow.flow.catalog import METRICS
-from btcflow.flow.options import ConfluenceOptions
+from btcflow.flow.options import ConfluenceOptions, CycleOptions
 from btcflow.rules.decide import threshold_of
 from btcflow.rules.rule import Assignment, Condition, FreeForm, Rule, Side
 
@@ -44,7 +44,7 @@ def spelled(values: Assignment, bars: Bars) -> dict[str, float | int]:
     return found
 
 
-_OPTIONED = dict.fromkeys(ConfluenceOptions.model_fields, "confluence") | {"lev": "cycle"}
+_OPTIONED = dict.fromkeys(CycleOptions.model_fields, "cycle") | dict.fromkeys(ConfluenceOptions.model_fields, "confluence")
 """The options that the parameters of the states fall back to; any other open parameter is a window."""
 
 
