@@ -63,9 +63,9 @@ def metrics(panel: Panel, timeframe: str = "1D", *, options: FlowOptions | None 
     -------
     DataFrame of shape (T, metrics), indexed by bar open (UTC), with ``decided_at``: the row may be
     acted on from then. Premiums in percent, funding as fractions, z in standard deviations; NaN in
-    warm-up.
+    warm-up. ``frame.attrs["market"]`` says ``SIMULATED`` or ``real``.
     """
-    return metric_frame(Bars(panel, timeframe, options))
+    return _labelled(metric_frame(Bars(panel, timeframe, options)), synthetic=panel.synthetic)
 
 
 def signals_matrix(
@@ -128,7 +128,8 @@ def sweep(
     """
     found = execute(_experiment(config), journal=journal, progress=progress)
     tables = [one.trials.assign(timeframe=one.timeframe) for one in found.answers if one.trials is not None]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    whole = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    return _labelled(whole, synthetic=found.dataset.synthetic)
 
 
 def run(
@@ -162,6 +163,12 @@ def run(
     for left in journal.parent.glob(f"{journal.name}*"):
         left.unlink()
     return Result(folder=folder, summary=summary, report=report)
+
+
+def _labelled(frame: pd.DataFrame, *, synthetic: bool) -> pd.DataFrame:
+    """The frame, marked in ``frame.attrs`` where its numbers are simulated."""
+    frame.attrs["market"] = "SIMULATED" if synthetic else "real"
+    return frame
 
 
 def _experiment(config: str | Path | Experiment, overrides: Sequence[str] = ()) -> Experiment:

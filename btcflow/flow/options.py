@@ -143,8 +143,8 @@ class ZscoreOptions(_Options):
     """Window lengths in bars, and how holes and pinned series are treated.
 
     ``mode``: ``classic`` z, ``robust`` (median and MAD), or ``percentile`` (rank in the window, 0 to 1).
-    ``floor: null`` divides by the plain standard deviation. A z is NaN if its window spans more than ``n + max_gap`` bars; ``max_gap`` defaults to
-    ``max(0.5 n, the bars of 180 days)``.
+    ``floor: null`` divides by the plain standard deviation. A z is NaN if its window spans more than
+    ``n + max_gap`` bars; ``max_gap`` defaults to ``max(0.5 n, the bars of 180 days)``.
     """
 
     length: PerTimeframe = {"1D": 180, "3D": 100, "1W": 52, "1M": 24}
@@ -163,7 +163,8 @@ class ConfluenceOptions(_Options):
     """Thresholds of the confluence states, in sigma; a state is left at ``exit_ratio`` of them.
 
     ``funding_gate: apr`` replaces the funding z of the over-leverage states by the composite APR against
-    ``apr_hot`` (a fraction per year; the short side needs APR <= 0).
+    ``apr_hot`` (a fraction per year; the short side needs APR <= 0). Spells of one state that begin within
+    ``episode_gap`` bars of the last one's end are one episode.
     """
 
     oi_hot: Positive = 2.0
@@ -175,6 +176,7 @@ class ConfluenceOptions(_Options):
     apr_hot: Positive = 0.30
     exit_ratio: Share = 0.5
     min_hold_bars: Annotated[int, Field(ge=1)] = 1
+    episode_gap: PerTimeframe = {"1D": 7, "3D": 3, "1W": 2, "1M": 1}
 
 
 class CycleOptions(_Options):

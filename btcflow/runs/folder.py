@@ -18,6 +18,7 @@ from btcflow.errors import StoreError
 from btcflow.flow.bars import Bars
 from btcflow.flow.catalog import METRICS
 from btcflow.flow.confluence import STATES
+from btcflow.rules.rule import Assignment
 from btcflow.runs.evaluate import TimeframeAnswer
 from btcflow.runs.execute import Execution
 from btcflow.runs.lock import lock_of
@@ -74,15 +75,24 @@ def frames_of(found: Execution) -> dict[str, pd.DataFrame]:
     return tables | ({"trials": pd.concat(tried, ignore_index=True)} if tried else {})
 
 
-def metric_frame(bars: Bars, names: tuple[str, ...] = _SHOWN) -> pd.DataFrame:
-    """Metrics at their default windows, those whose fields the panel holds; one row per bar, UTC."""
-    have = set(bars.panel.fields)
-    chosen = [name for name in names if set(bars.options.widen(METRICS.get(name).needs)) <= have]
-    frame = pd.DataFrame({name: bars[name] for name in chosen}, index=bars.index)
-    decided = pd.DatetimeIndex(pd.to_datetime(bars.decided_at, unit="ns", utc=True))
-    frame.insert(0, "decided_at", decided)
-    if set(METRICS.get("state_code").needs) <= have:
-        frame["state"] = np.array(STATES, dtype=object)[bars["state_code"].astype(np.int64)]
+def metric_frame(bars: Bars, values: Assignment | None = None) -> pd.DataFrame:
+    """The shown metrics whose fields the panel holds; one row per bar, UTC.
+
+    ``values`` may give ``window`` and the thresholds of the states; default: the options.
+    """
+    have, given = set(bars.panel.fields), values or {}
+    window = None if given.get("window") is None else int(given["window"] or 0)
+    frame = pd.DataFrame({"decided_at": pd.to_datetime(bars.decided_at, unit="ns", utc=True)}, index=bars.index)
+    for name in (*_SHOWN, "state_code"):
+        chosen = METRICS.get(name)
+        if not set(bars.options.widen(chosen.needs)) <= have:
+            continue
+        own = {key: given.get(key) for key in chosen.parameters}
+        column = bars.score(name, window=window if chosen.windowed else None, **own)
+        if name == "state_code":
+            frame["state"] = np.array(STATES, dtype=object)[column.astype(np.int64)]
+        else:
+            frame[name] = column
     return frame
 
 
@@ -126,7 +136,7 @@ def _signals(found: Execution) -> pd.DataFrame:
     """Metrics on the main timeframe's bars, with the decisions taken on them."""
     main = found.main
     wide = Bars(found.panel, main.timeframe, found.experiment.flow)
-    frame = metric_frame(wide)
+    frame = metric_frame(wide, main.folds[-1].values)
     frame = frame.reset_index(names="time").rename(columns={"price": "close"})
     own = pd.DataFrame(
         {
