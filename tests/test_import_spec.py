@@ -56,7 +56,7 @@ def test_a_spec_that_contradicts_itself_is_refused(entry: dict[str, Any], change
 def test_a_series_has_one_entry_and_an_instrument_one_set_of_facts() -> None:
     with pytest.raises(ValidationError, match="made by 2 entries"):
         spec(BARS, BARS | {"file": "again.csv"})
-    other = INTEREST | {"file": "b.csv", "quote": "USDT", "timeframe": "1h"}
+    other = INTEREST | {"file": "b.csv", "oi_unit": "btc", "timeframe": "1h"}
     with pytest.raises(ValidationError, match=r"coinglass:BTC has other facts in b\.csv than in oi\.csv"):
         spec(INTEREST, other)
 
@@ -79,4 +79,4 @@ def test_the_catalog_spec_is_whole_and_names_no_place() -> None:
     assert len(found.files) == 24
     assert not any("/" in one.file or "*" in one.file for one in found.files)
     assert all(one.source for one in found.files)
-    assert {one.true_role for one in found.files if one.venue in {"coinglass", "cryptoquant"}} == {"aggregate"}
+    assert {one.instrument.role for one in found.files if one.venue in {"coinglass", "cryptoquant"}} == {"aggregate"}

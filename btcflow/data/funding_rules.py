@@ -162,7 +162,7 @@ def implied_rate(premium_8h: np.ndarray, era: FundingEra) -> np.ndarray:
         rate = deadband_rate(premium, dead_zone=era.dead_zone)
     else:
         rate = premium_rate(premium, anchor=era.anchor, premium_hours=era.premium_hours)
-    return np.clip(rate, -era.cap_8h, era.cap_8h)
+    return np.asarray(np.clip(rate, -era.cap_8h, era.cap_8h))
 
 
 def beyond_cap(rate: np.ndarray, era: FundingEra) -> np.ndarray:

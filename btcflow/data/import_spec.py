@@ -17,14 +17,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from datetime import date, timedelta
+from datetime import timedelta
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from btcflow import timeframes
 from btcflow.data.records import SeriesKey
+from btcflow.data.venue_facts import facts
+from btcflow.data.written_times import Day, Duration
 from btcflow.fields import KINDS
 from btcflow.instrument import Instrument
 from btcflow.yaml_model import load_model
@@ -43,31 +45,6 @@ STAMPS: dict[str, tuple[Stamp, ...]] = {
     "funding": ("settlement",),
     "open_interest": ("instant", "value_at_close"),
 }
-_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "D": 86_400}
-
-
-def _duration(value: object) -> object:
-    if isinstance(value, str):
-        match = re.fullmatch(r"(\d+)\s*(s|m|min|h|D)", value.strip())
-        if not match:
-            raise ValueError(
-                f"{value!r} is not a duration; expected a whole number with s, m, h or D, such as 5m or 1D"
-            )
-        return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
-    return value
-
-
-def _day(value: object) -> object:
-    if isinstance(value, str):
-        try:
-            return date.fromisoformat(value)
-        except ValueError:
-            raise ValueError(f"{value!r} is not a day; expected a UTC day such as 2019-09-10") from None
-    return value
-
-
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-Day = Annotated[date, BeforeValidator(_day)]
 
 
 class _Model(BaseModel):
@@ -114,8 +91,9 @@ class SeriesSpec(_Model):
     Attributes
     ----------
     file : name or pattern below the imported folder; .csv, .csv.gz or .parquet
-    quote, margin, oi_unit, contract_size, contract_ccy, side_factor : facts of the instrument;
-        ``oi_unit`` is what the open-interest column counts
+    role, quote, margin, oi_unit, contract_size, contract_ccy, side_factor : facts of the instrument; those
+        not given come from the venue's file, where it lists the symbol, and none may contradict it but
+        ``oi_unit``, which is what the open-interest column of this file counts
     stamp : what the file's time names. Bars: ``bar_open`` or ``bar_close``. Funding: ``settlement``.
         Open interest: ``instant``, or ``value_at_close`` (stamped with the open of the bar at whose
         close it was read, so it is stored at that close)
@@ -139,7 +117,7 @@ class SeriesSpec(_Model):
     symbol: Word
     role: Literal["spot", "perp", "aggregate"] | None = None
     aggregate: bool = False
-    quote: Word
+    quote: Word | None = None
     margin: Literal["linear", "inverse", "none"] = "none"
     oi_unit: Literal["btc", "usd", "contract", "none"] = "none"
     contract_size: Positive = 1.0
@@ -189,17 +167,31 @@ class SeriesSpec(_Model):
         return self
 
     def _instrument_problems(self) -> list[str]:
-        said = {role for role in (self.role, "aggregate" if self.aggregate else None) if role}
-        if len(said) != 1:
+        told = self.instrument_facts
+        if told.get("role") is None or (self.aggregate and told["role"] != "aggregate"):
             return ["expected role: spot, perp or aggregate (aggregate: true says the same as role: aggregate)"]
         problems = []
-        if (self.true_role == "perp") != (self.margin != "none"):
+        if told.get("quote") is None:
+            problems.append("expected quote, the currency of the price, such as USD or USDT")
+        if (told["role"] == "perp") != (told.get("margin", "none") != "none"):
             problems.append("expected margin: linear or inverse for a perp, and no margin for spot or an aggregate")
-        if self.kind == "open_interest" and self.oi_unit == "none":
+        if self.kind == "open_interest" and told.get("oi_unit", "none") == "none":
             problems.append("expected oi_unit: btc, usd or contract for open interest")
-        if self.oi_unit == "contract" and "contract_size" not in self.model_fields_set:
+        if told.get("oi_unit") == "contract" and "contract_size" not in told:
             problems.append("expected contract_size for oi_unit: contract")
-        return problems
+        return problems + self._contradictions()
+
+    def _contradictions(self) -> list[str]:
+        """Facts given here that are others than those of the venue's file."""
+        known = facts(f"{self.venue}:{self.symbol}")
+        if known is None:
+            return []
+        return [
+            f"{name}: {fact} contradicts {self.venue}.yaml, which says {known.stated[name]} of {known.id}; mend one of "
+            "them, or give the venue a name of its own"
+            for name, fact in self.instrument_facts.items()
+            if name != "oi_unit" and fact != known.stated.get(name, fact)
+        ]
 
     def _column_problems(self) -> list[str]:
         known = KINDS[self.kind].columns
@@ -225,9 +217,16 @@ class SeriesSpec(_Model):
         return sorted((set(self.columns) | set(self.scale)) - set(known))
 
     @property
-    def true_role(self) -> Literal["spot", "perp", "aggregate"]:
-        """The role, with ``aggregate: true`` understood."""
-        return "aggregate" if self.aggregate or self.role is None else self.role
+    def instrument_facts(self) -> dict[str, Any]:
+        """The facts of the instrument by name: those given here, and for the rest those of the venue's file."""
+        given = {name: getattr(self, name) for name in _FACTS if name in self.model_fields_set}
+        if self.aggregate:
+            given.setdefault("role", "aggregate")
+        known = facts(f"{self.venue}:{self.symbol}")
+        told = {} if known is None else known.stated
+        if given.get("oi_unit", told.get("oi_unit")) != "contract":
+            told = {name: fact for name, fact in told.items() if not name.startswith("contract_")}
+        return told | given
 
     @property
     def key(self) -> SeriesKey:
@@ -236,18 +235,8 @@ class SeriesSpec(_Model):
 
     @property
     def instrument(self) -> Instrument:
-        """The instrument with the facts of this entry."""
-        return Instrument(
-            venue=self.venue,
-            symbol=self.symbol,
-            role=self.true_role,
-            quote=self.quote,
-            margin=self.margin,
-            oi_unit=self.oi_unit,
-            contract_size=self.contract_size,
-            contract_ccy=self.contract_ccy,
-            side_factor=self.side_factor,
-        )
+        """The instrument, with the facts of this entry and those of the venue's file."""
+        return Instrument(venue=self.venue, symbol=self.symbol, **self.instrument_facts)
 
     @property
     def needed(self) -> dict[str, str]:
@@ -258,6 +247,7 @@ class SeriesSpec(_Model):
         return {name: self.columns.get(name, name) for name in KINDS[self.kind].columns if name not in absent}
 
 
+_FACTS = ("role", "quote", "margin", "oi_unit", "contract_size", "contract_ccy", "side_factor")
 _ONLY_FOR = {
     "rate_unit": ("funding", "premium_index"),
     "volume_unit": ("ohlcv",),

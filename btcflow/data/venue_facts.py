@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -125,22 +125,19 @@ class InstrumentFacts:
     listing: Listing
 
     @property
+    def stated(self) -> dict[str, Any]:
+        """The facts of :class:`Instrument` that the file states, by name."""
+        names = ("role", "quote", "margin", "oi_unit", "contract_size", "contract_ccy", "side_factor")
+        told = {name: getattr(self.listing, name) for name in names}
+        return {name: fact for name, fact in told.items() if fact is not None}
+
+    @property
     def instrument(self) -> Instrument:
         """The instrument; contract facts stand in it only where its open interest counts contracts."""
-        what = self.listing
-        contract = {}
-        if what.oi_unit == "contract":
-            contract = {"contract_size": what.contract_size, "contract_ccy": what.contract_ccy}
-        return Instrument(
-            venue=self.venue,
-            symbol=what.symbol,
-            role=what.role,
-            quote=what.quote,
-            margin=what.margin,
-            oi_unit=what.oi_unit,
-            side_factor=what.side_factor,
-            **contract,  # type: ignore[arg-type]  # both are given: the listing was checked
-        )
+        told = self.stated
+        if self.listing.oi_unit != "contract":
+            told = {name: fact for name, fact in told.items() if not name.startswith("contract_")}
+        return Instrument(venue=self.venue, symbol=self.listing.symbol, **told)
 
     @property
     def id(self) -> str:
@@ -174,7 +171,7 @@ class InstrumentFacts:
         not listed, has no funding, or the rules are unknown
         """
         anchors = [np.nan if era.anchor is None else era.anchor for era in self.listing.funding]
-        return np.asarray([*anchors, np.nan])[self._eras(stamps)]
+        return np.asarray(np.array([*anchors, np.nan])[self._eras(stamps)])
 
     def beyond_cap(self, stamps: np.ndarray, rates: np.ndarray) -> np.ndarray:
         """Where a settled rate, as quoted, exceeds what the venue's rules allow.
@@ -276,7 +273,7 @@ class VenueRegistry:
         files: dict[str, Path] = {}
         for folder in dict.fromkeys([*self._folders, *([Path(own)] if own else [])]):
             if not folder.is_dir():
-                raise MissingData(f"{folder}: no such folder; it holds the venue files: is BTCFLOW_VENUES right?")
+                raise MissingData(f"{folder}: no such folder; it should hold venue files: is BTCFLOW_VENUES right?")
             for path in sorted(folder.glob("*.yaml")):
                 first = files.setdefault(path.stem, path)
                 if first != path:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from btcflow.errors import UnknownName
 from btcflow.terminal.tables import number, table
+
+if TYPE_CHECKING:
+    from btcflow.data.venue_facts import InstrumentFacts
 
 __all__ = ["import_files_text", "listing", "store_text"]
 
@@ -17,6 +21,7 @@ def listing(what: str, runs: Path) -> str:
     kinds: dict[str, Callable[[], str]] = {
         "metrics": _metrics,
         "strategies": _strategies,
+        "venues": _venues,
         "configs": _configs,
         "runs": lambda: _runs(runs),
     }
@@ -80,6 +85,35 @@ def _strategies() -> str:
 
     rows = [[name, one.claim, ", ".join(one.parameters)] for name, one in STRATEGIES.items()]
     return _left(["strategy", "claim", "parameters"], rows)
+
+
+def _venues() -> str:
+    from btcflow.data.venue_facts import VENUES
+
+    header = ["venue", "instrument", "role", "quote", "margin", "open interest", "listed", "delisted", "funding"]
+    rows = [_listing(one) for _, venue in VENUES.items() for one in venue.facts]
+    return _left(header, rows)
+
+
+def _listing(known: InstrumentFacts) -> list[str]:
+    """One row of the venues; ``?`` stands for what is not known."""
+    what = known.listing
+    contract = f"contracts of {what.contract_size or 0:.10f}".rstrip("0").rstrip(".") + f" {what.contract_ccy}"
+    counts = {"none": "", "btc": "BTC", "usd": "USD", "contract": contract}[what.oi_unit]
+    begin = f"{what.valid_from:%Y-%m-%d}" if what.valid_from else "" if what.role == "aggregate" else "?"
+    spacings = list(dict.fromkeys(f"{era.spacing_hours}h" for era in what.funding))
+    per_hour = any(era.rate_hours != era.spacing_hours for era in what.funding)
+    return [
+        known.venue,
+        what.symbol,
+        what.role,
+        what.quote,
+        what.margin if what.role == "perp" else "",
+        counts,
+        begin,
+        f"{what.valid_to:%Y-%m-%d}" if what.valid_to else "",
+        ", ".join(spacings) + (f"; rate per {what.funding[-1].rate_hours}h" if per_hour else ""),
+    ]
 
 
 def _configs() -> str:
