@@ -22,7 +22,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-config_app = typer.Typer(help="Check or show an experiment.", no_args_is_help=True, rich_markup_mode=None)
+config_app = typer.Typer(
+    help="Check or show an experiment, or its schema.", no_args_is_help=True, rich_markup_mode=None
+)
 data_app = typer.Typer(help="Import records into the store, and list it.", no_args_is_help=True, rich_markup_mode=None)
 
 _UsageError: Any = next(one for one in typer.BadParameter.__mro__ if one.__name__ == "ClickException")
@@ -86,6 +88,20 @@ def signals(
 
 
 @app.command()
+def events(config: Config, overrides: Overrides = None, as_json: AsJson = False) -> None:
+    """Score the cycle detector against the dated tops and bottoms of the market: hits, lead, luck."""
+    from btcflow.config.load import load_config
+    from btcflow.runs.event_study import event_study
+    from btcflow.terminal.events_view import events_view
+
+    studies = event_study(load_config(config, overrides=overrides or ()))
+    if as_json:
+        _print_json({"schema": "btcflow.events/1", "timeframes": [one.plain() for one in studies]})
+    else:
+        _print(events_view(studies))
+
+
+@app.command()
 def verify(
     place: Annotated[
         Path, typer.Argument(metavar="RUN", help="a run folder, its lock.json, or an experiment's folder")
@@ -121,7 +137,7 @@ def verify(
 
 @app.command("list")
 def list_things(
-    what: Annotated[str, typer.Argument(metavar="metrics|strategies|configs|runs", help="what to list")],
+    what: Annotated[str, typer.Argument(metavar="metrics|strategies|venues|configs|runs", help="what to list")],
     runs: Annotated[Path, typer.Option(help="folder that holds the runs")] = Path("runs"),
     strategies: Annotated[Path | None, typer.Option(help="a folder of strategies of your own")] = None,
 ) -> None:
@@ -130,6 +146,45 @@ def list_things(
 
     _add_strategies(strategies)
     _print(listing(what, runs))
+
+
+@app.command()
+def check(
+    named: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME|PATH]...", help="metrics, strategies, .py files, folders; default: all registered"
+        ),
+    ] = None,
+    timeframe: Annotated[
+        list[str] | None, typer.Option(metavar="TIMEFRAME", help="may be given several times; default: 1D and 1W")
+    ] = None,
+    traps: Annotated[bool, typer.Option("--traps", help="try the laws themselves, on known leaks")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Prove that metrics and strategies do not look ahead, and keep the other laws; on a simulated market."""
+    from btcflow.terminal.checks import checked, traps_tried
+
+    tell = None if as_json else _print
+    document, wrong = traps_tried(tell) if traps else checked(named or (), timeframe or (), tell)
+    if as_json:
+        _print_json(document)
+    if wrong:
+        raise CheckFailed(wrong)
+
+
+@app.command("new")
+def new_file(
+    what: Annotated[str, typer.Argument(metavar="metric|strategy|config", help="what to write")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="its name, and that of its file")],
+    folder: Annotated[
+        Path | None, typer.Option("--dir", help="where to; default: ./metrics, ./strategies or ./configs")
+    ] = None,
+) -> None:
+    """Write one file that works, to begin with."""
+    from btcflow.terminal.starters import write_starter
+
+    _print(write_starter(what, name, folder))
 
 
 @app.command()
@@ -159,6 +214,14 @@ def config_show(config: Config, overrides: Overrides = None) -> None:
     from btcflow.runs.folder import experiment_yaml
 
     _print(experiment_yaml(load_config(config, overrides=overrides or ())).rstrip())
+
+
+@config_app.command("schema")
+def config_schema() -> None:
+    """Print the JSON schema of an experiment, for editors that check YAML as it is written."""
+    from btcflow.config.experiment import Experiment
+
+    _print_json(Experiment.model_json_schema())
 
 
 @data_app.command("import")

@@ -151,26 +151,35 @@ def zscore(
     >>> zscore([1, 2, nan, 4, 8, 16], 3).round(6).tolist()
     [nan, nan, nan, 1.336306, 1.336306, 1.336306]
     """
-    from btcflow.rolling_kernels import moments
+    from btcflow.rolling_kernels import packed, scores, spread_out
 
     series, n = _checked(x, n)
     floor = _limit("floor", floor)
     _one_of("window", window, ("inclusive", "exclusive"))
     _one_of("na_policy", na_policy, ("compact", "strict"))
+    gap = math.inf if max_gap is None else _limit("max_gap", max_gap)
     before = int(window == "exclusive")
-    rows = np.flatnonzero(~np.isnan(series))
-    values = series[rows]
-    anchors, means, squares = (_later(one, before) for one in moments(values, n))
-    score = _ratio((values - anchors) - means, np.sqrt(squares / n), floor)
-    return _spread(len(series), rows, score, _too_long(rows, n, 0 if na_policy == "strict" else max_gap, before))
+    rows, values = packed(series)
+    found = scores(values, n, floor, before)
+    if len(rows) == len(series):
+        return np.asarray(found)
+    longest = n - 1 + before + (0.0 if na_policy == "strict" else gap)
+    return np.asarray(spread_out(len(series), rows, found, n - 1 + before, longest))
 
 
-def robust_zscore(x: ArrayLike, n: int, *, floor: float = 0.0, max_gap: float | None = None) -> Array:
+def robust_zscore(
+    x: ArrayLike,
+    n: int,
+    *,
+    floor: float = 0.0,
+    window: Literal["inclusive", "exclusive"] = "inclusive",
+    max_gap: float | None = None,
+) -> Array:
     """The z-score that a few extremes cannot bend: ``(x - median_n) / max(1.4826 * MAD_n, floor)``.
 
     MAD is the median distance from the median; 1.4826 makes it the deviation of a normal series.
-    Parameters, returns and errors as :func:`zscore` (inclusive, compact). NaN where MAD is 0 and
-    there is no floor. O(T n).
+    Parameters, returns and errors as :func:`zscore` (compact; ``max_gap=0`` is strict). NaN where MAD
+    is 0 and there is no floor. O(T n).
 
     Examples
     --------
@@ -181,17 +190,26 @@ def robust_zscore(x: ArrayLike, n: int, *, floor: float = 0.0, max_gap: float | 
 
     series, n = _checked(x, n)
     floor = _limit("floor", floor)
+    _one_of("window", window, ("inclusive", "exclusive"))
+    before = int(window == "exclusive")
     rows = np.flatnonzero(~np.isnan(series))
-    middle, spread = medians(series[rows], n)
+    middle, spread = (_later(one, before) for one in medians(series[rows], n))
     score = _ratio(series[rows] - middle, _MAD_TO_SIGMA * spread, floor)
-    return _spread(len(series), rows, score, _too_long(rows, n, max_gap, 0))
+    return _spread(len(series), rows, score, _too_long(rows, n, max_gap, before))
 
 
-def percentile(x: ArrayLike, n: int, *, max_gap: float | None = None) -> Array:
+def percentile(
+    x: ArrayLike,
+    n: int,
+    *,
+    window: Literal["inclusive", "exclusive"] = "inclusive",
+    max_gap: float | None = None,
+) -> Array:
     """Rank of the latest value among the last ``n``, from 0 (lowest) to 1 (highest).
 
-    The share of the other ``n - 1`` values that lie below it, ties counted half.
-    Parameters and errors as :func:`stdev`; ``n`` is 2 or more. O(T n).
+    The share of the other ``n - 1`` values that lie below it, ties counted half; with an
+    ``exclusive`` window, of the ``n`` values before it.
+    Parameters and errors as :func:`zscore`; ``n`` is 2 or more. O(T n).
 
     Returns
     -------
@@ -205,8 +223,11 @@ def percentile(x: ArrayLike, n: int, *, max_gap: float | None = None) -> Array:
     from btcflow.rolling_kernels import ranks
 
     series, n = _checked(x, n, at_least=2)
+    _one_of("window", window, ("inclusive", "exclusive"))
+    before = int(window == "exclusive")
     rows = np.flatnonzero(~np.isnan(series))
-    return _spread(len(series), rows, ranks(series[rows], n), _too_long(rows, n, max_gap, 0))
+    rank = ranks(series[rows], n + before)  # the others in a window one longer are the n before it
+    return _spread(len(series), rows, rank, _too_long(rows, n, max_gap, before))
 
 
 def _means(values: Array, n: int) -> Array:
@@ -266,7 +287,9 @@ def _checked(x: ArrayLike, n: int, *, at_least: int = 1) -> tuple[Array, int]:
     series = np.asarray(x, dtype=np.float64)
     if series.ndim != 1:
         raise ValueError(f"the series has shape {series.shape}; expected one dimension: pass one column at a time")
-    for row in np.flatnonzero(np.isinf(series))[:1]:
+    infinite = np.isinf(series)
+    if infinite.any():
+        row = int(infinite.argmax())
         raise ValueError(f"the series is {series[row]} at row {row}; expected numbers, and NaN where there is none")
     return series, int(n)
 

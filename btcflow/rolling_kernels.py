@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-__all__ = ["averages", "medians", "moments", "ranks"]
+__all__ = ["averages", "medians", "moments", "packed", "ranks", "scores", "spread_out"]
 
 Array = np.ndarray
 
@@ -64,6 +64,82 @@ def moments(values: Array, n: int) -> tuple[Array, Array, Array]:
                 tail_mean[n - back] = mean
                 tail_square[n - back] = square
     return anchors, means, squares
+
+
+@njit(cache=True)
+def packed(series: Array) -> tuple[Array, Array]:
+    """The rows of the values that are not NaN, and those values; (N,) int64 and (N,) float64."""
+    rows, values = np.empty(len(series), dtype=np.int64), np.empty(len(series))
+    place = 0
+    for row in range(len(series)):  # without a branch: every value is written, and stays if the next one moves on
+        rows[place], values[place] = row, series[row]
+        place += int(series[row] == series[row])
+    return rows[:place], values[:place]
+
+
+@njit(cache=True)
+def spread_out(length: int, rows: Array, found: Array, reach: int, longest: float) -> Array:
+    """Results back on their rows; NaN elsewhere, and where ``reach`` values reach back more than ``longest`` bars."""
+    out = np.full(length, np.nan)
+    for place in range(reach, len(rows)):
+        if rows[place] - rows[place - reach] <= longest:
+            out[rows[place]] = found[place]
+    return out
+
+
+@njit(cache=True, error_model="numpy")
+def scores(values: Array, n: int, floor: float, before: int) -> Array:
+    """Distance of every value from its window's mean in deviations, ``floor`` at least, in O(T).
+
+    The blocks of :func:`moments`, with plain sums: each tail and each head is summed from a value of
+    its own, so what cancels is of the size of the window's spread, not of its offset (n roundings at
+    worst, usually a few). The sums run as four chains side by side, all else row by row.
+
+    Returns
+    -------
+    (T,) z-scores; ``before`` 1 = of the value after the window; NaN before ``n`` values, and where the
+    deviation is 0 and there is no floor
+    """
+    count = len(values)
+    out = np.full(count, np.nan)
+    if n > count:
+        return out
+    share = 1.0 / np.arange(1, n + 1)
+    left = np.arange(n - 1, -1, -1) / n  # the part of a window that lies in the block before
+    pairs = np.arange(1, n + 1) * left
+    head_sum, head_square = np.zeros(n), np.zeros(n)
+    own_sum, own_square = np.zeros(n), np.zeros(n)
+    tail_mean, tail_square = np.zeros(n + 1), np.zeros(n + 1)  # of the block before, by how many values it leaves out
+    tail_anchor = values[0]
+    for start in range(0, count, n):
+        length = min(n, count - start)
+        head_anchor, own_anchor = values[start], values[start + length - 1]
+        up, up_square, down, down_square = 0.0, 0.0, 0.0, 0.0
+        block = values[start : start + length]
+        for k in range(length):
+            ahead, back = block[k] - head_anchor, block[length - 1 - k] - own_anchor
+            up += ahead
+            up_square += ahead * ahead
+            down += back
+            down_square += back * back
+            head_sum[k], head_square[k] = up, up_square
+            own_sum[n - 1 - k], own_square[n - 1 - k] = down, down_square
+        between = head_anchor - tail_anchor
+        judged, result = values[start + before : start + length + before], out[start + before : start + length + before]
+        for k in range(len(judged)):
+            mean = head_sum[k] * share[k]
+            apart = (mean - tail_mean[k + 1]) + between
+            square = (head_square[k] - head_sum[k] * mean) + tail_square[k + 1] + apart * apart * pairs[k]
+            spread = np.sqrt(max(square, 0.0) * share[n - 1])
+            scale = spread if spread > floor else floor
+            distance = (judged[k] - head_anchor) - (mean - apart * left[k])
+            result[k] = distance / scale if scale > 0.0 else np.nan
+        tail_anchor = own_anchor
+        for k in range(n):
+            mean = own_sum[k] * share[n - 1 - k]
+            tail_mean[k], tail_square[k] = mean, own_square[k] - own_sum[k] * mean
+    out[: n - 1 + before] = np.nan  # the first block had no tail before it
+    return out
 
 
 @njit(cache=True)

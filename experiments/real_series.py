@@ -59,15 +59,22 @@ def coverage(vendor: str, panel: Panel, options: FlowOptions) -> list[list[str]]
 
 
 def medians(panel: Panel, options: FlowOptions) -> list[list[str]]:
-    """Yearly medians at 1D: premium in percent, funding in basis points per 8 h, before smoothing."""
-    bars = Bars(panel, "1D", options)
+    """Yearly medians at 1D before smoothing: premium of both quote groups in percent, funding in bp per 8 h."""
+    dollars = options.model_copy(update={"premium": options.premium.model_copy(update={"groups": ("USD",)})})
+    bars, cross = Bars(panel, "1D", options), Bars(panel, "1D", dollars)
     keep = bars.opens < END.value
-    frame = pd.DataFrame(
-        {"premium": bars["perp_premium_raw"][keep], "funding": 1e4 * bars["funding_8h_raw"][keep]},
-        index=bars.index[keep],
-    )
+    values = {
+        "USDT": bars["perp_premium_raw"],
+        "USD": cross["perp_premium_raw"],
+        "funding": 1e4 * bars["funding_8h_raw"],
+        "venues": bars["funding_venues"],
+    }
+    frame = pd.DataFrame({name: column[keep] for name, column in values.items()}, index=bars.index[keep])
     yearly = frame.groupby(frame.index.year).median()
-    return [[str(year), f"{row.premium:+.4f}", f"{row.funding:+.2f}"] for year, row in yearly.iterrows()]
+    return [
+        [str(year), f"{row.USDT:+.4f}", f"{row.USD:+.4f}", f"{row.funding:+.2f}", f"{row.venues:.0f}"]
+        for year, row in yearly.iterrows()
+    ]
 
 
 def states(vendor: str, panel: Panel, options: FlowOptions) -> list[list[str]]:
@@ -109,7 +116,10 @@ if __name__ == "__main__":
         [row for v, m in markets.items() for row in coverage(v, *m)],
     )
     print("Yearly medians at 1D, before smoothing\n")
-    table(["year", "perp premium, %", "funding, bp per 8 h"], medians(*markets[VENDORS[0]]))
+    table(
+        ["year", "perp premium USDT group, %", "USD group (daily), %", "funding, bp per 8 h", "funding venues"],
+        medians(*markets[VENDORS[0]]),
+    )
     print("Bars / episodes of each state, 2020-03 to 2024-12\n")
     names = [f"{name.replace('_', ' ')}" for name in STATES[2:]]
     table(

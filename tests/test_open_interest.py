@@ -15,7 +15,7 @@ from btcflow.data.align import align
 from btcflow.data.records import Dataset
 from btcflow.errors import ConfigError, MissingData
 from btcflow.flow.bars import Bars
-from btcflow.flow.open_interest import chain_link
+from btcflow.flow.open_interest import chain_link, reference_price
 from btcflow.flow.options import FlowOptions, OpenInterestOptions
 from btcflow.instrument import Instrument
 from btcflow.panel import Panel
@@ -229,7 +229,9 @@ def test_usd_holds_the_price_and_native_does_not() -> None:
     inverse, linear = perp("i", margin="inverse", oi_unit="usd"), perp("l")
     still = np.full((50, 1), 1000.0)
     assert index_of(market([inverse], still, price=price))[-1] == pytest.approx(50)
-    assert index_of(market([linear], still, price=price), denom="USD")[-1] == pytest.approx(200 * 100)
+    assert index_of(market([linear], still, price=price), denom="USD")[[1, -1]] == pytest.approx(
+        [100, 100 * 200 / price[1]]
+    )
     for one in (inverse, linear):
         assert index_of(market([one], still, price=price), denom="native")[1:] == pytest.approx([100.0] * 49)
 
@@ -284,7 +286,7 @@ def test_a_vendor_stands_alone_in_btc_without_age_or_minimum_of_venues() -> None
     chosen = {"source": "vendor:acme", "min_age_days": 30, "min_venues": 2}
     assert index_of(panel, "1D", **chosen) == pytest.approx([100, 200, NAN, 100], nan_ok=True)
     assert index_of(panel, "1D", name="oi_venues", **chosen).tolist() == [1, 1, 0, 1]
-    assert index_of(panel, "1D", **chosen, denom="USD") == pytest.approx([10_000, 22_000, NAN, 13_000], nan_ok=True)
+    assert index_of(panel, "1D", **chosen, denom="USD") == pytest.approx([100, 220, NAN, 130], nan_ok=True)
     assert index_of(panel, "3D", **chosen) == pytest.approx([100]), "the last sample inside the bar, of its second day"
 
 
@@ -323,15 +325,15 @@ def test_dollars_are_converted_at_dollar_spots_of_the_finest_sampling() -> None:
     hourly = np.tile([100.0, 150.0, NAN], (48, 1))
     own = np.column_stack([np.full((48, 2), NAN), np.full(48, 500.0)])
     panel = panel_of(legs, close=hourly, open_interest=own, sampling={"close": [1, 1, 0]})
-    assert index_of(panel, denom="USD")[-1] == pytest.approx(100 * 100)
+    assert reference_price(panel)[-1] == 100
     daily = np.full((48, 3), NAN)
     daily[23::24] = [100.0, 150.0, NAN]
     panel = panel_of(legs, close=daily, open_interest=own, sampling={"close": [24, 24, 0]})
-    assert index_of(panel, "1D", denom="USD")[-1] == pytest.approx(100 * 100)
+    assert reference_price(panel)[-1] == 100
     mixed = hourly.copy()
     mixed[:, 0] = daily[:, 0]
     panel = panel_of(legs, close=mixed, open_interest=own, sampling={"close": [24, 1, 0]})
-    assert index_of(panel, denom="USD")[-2] == pytest.approx(150 * 100), "the daily dollar spot is too coarse for hours"
+    assert reference_price(panel)[-2] == 150, "the daily dollar spot is too coarse for hours"
 
 
 # --- scores -------------------------------------------------------------------------------------------

@@ -85,6 +85,16 @@ def test_the_ledger_equals_the_slow_reference_on_real_prices_and_funding(found: 
         assert error.max() < 1e-9, name
 
 
+@pytest.mark.vectorbt
+def test_the_vectorbt_portfolio_holds_the_same_equity_with_funding_on_real_data(found: Execution) -> None:
+    from btcflow.engine.portfolio import funded_portfolio
+
+    ledger = found.main.ledger
+    value = funded_portfolio(ledger).value().to_numpy().ravel()
+    assert np.max(np.abs(value - ledger.equity[:, 0]) / np.maximum(1.0, np.abs(value))) < 1e-9
+    assert abs(float(ledger.funding.sum())) > 1_000.0
+
+
 def test_money_is_exact_on_real_data(found: Execution) -> None:
     ledger = found.main.ledger
     parts = ledger.price_pnl + ledger.funding + ledger.fees + ledger.slippage

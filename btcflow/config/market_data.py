@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,14 @@ from btcflow import timeframes
 from btcflow.config.experiment import Experiment, SimulatedData, StoreData
 from btcflow.data.align import align
 from btcflow.data.clocks import make_clock
-from btcflow.data.records import Dataset, Records
+from btcflow.data.interest_units import cross_check
+from btcflow.data.records import Dataset, Records, utc_ns
+from btcflow.data.venue_facts import facts
 from btcflow.errors import ConfigError, nearest
 from btcflow.fields import FIELDS
 from btcflow.panel import Panel
 
-__all__ = ["load_dataset", "panel_of", "traded_instrument"]
+__all__ = ["load_dataset", "panel_of", "shift_prepublished", "traded_instrument"]
 
 _METRIC_FIELDS = ("close", "funding_hours", "funding_paid", "open_interest")
 
@@ -33,7 +36,9 @@ def load_dataset(experiment: Experiment) -> Dataset:
         dataset = _from_store(experiment.data)
     _refuse_unknown(experiment, dataset)
     traded = traded_instrument(experiment)
-    return dataset.select(lambda one: _wanted(experiment, one, traded))
+    wanted = dataset.select(lambda one: _wanted(experiment, one, traded))
+    cross_check(wanted)
+    return wanted
 
 
 def panel_of(experiment: Experiment, dataset: Dataset, *, needs: Iterable[str] | None = None) -> Panel:
@@ -52,7 +57,40 @@ def panel_of(experiment: Experiment, dataset: Dataset, *, needs: Iterable[str] |
         step=experiment.market.clock,
         missing_funding=experiment.market.missing_funding,
     )
-    return align(dataset, clock, needs=names, step=_step(dataset))
+    signals = dataset.map(shift_prepublished) if experiment.funding.shift_prepublished else dataset
+    return align(signals, clock, needs=names, step=_step(dataset))
+
+
+def shift_prepublished(one: Records) -> Records:
+    """The signal's copy of funding that was public one interval before it was paid; other series as they are.
+
+    BitMEX, and OKX in some years, announced a rate at the end of one interval and charged it at the end
+    of the next. Such settlements, by the rules of the venue's file, move back by their own spacing:
+    ``stamp`` and ``known_at`` alike, except that one which became known after its stamp keeps its
+    ``known_at``. Where a venue went over to this, the first such rate meets the last of the old kind,
+    made from the same interval, and is left out. Only signals may read this copy: cash flows are paid
+    at the true stamps.
+    """
+    if one.key.kind != "funding":
+        return one
+    early = _prepublished(one)
+    if not early.any():
+        return one
+    spacing = pd.to_timedelta(one.frame["spacing_hours"], unit="h").where(early, pd.Timedelta(0))
+    prompt = one.known_at <= one.stamp + one.lag.value
+    known = one.frame["known_at"] - spacing.where(prompt, pd.Timedelta(0))
+    frame = one.frame.assign(stamp=one.frame["stamp"] - spacing, known_at=known)
+    meets = early & ~np.r_[True, early[:-1]] & np.r_[False, np.diff(utc_ns(frame["stamp"])) <= 0]
+    return replace(one, frame=frame[~meets].reset_index(drop=True))
+
+
+def _prepublished(one: Records) -> np.ndarray:
+    """Settlements whose rate was made one interval earlier; (N,) bool, False where the rules are unknown."""
+    known = facts(one.instrument.id)
+    if known is None or all(era.charged != "next_interval" for era in known.listing.funding):
+        return np.zeros(len(one), dtype=bool)
+    eras = [known.funding_era(stamp) for stamp in one.frame["stamp"]]
+    return np.array([era is not None and era.charged == "next_interval" for era in eras], dtype=bool)
 
 
 def _step(dataset: Dataset) -> str:

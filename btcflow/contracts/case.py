@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import pickle
 import random
 import traceback
@@ -22,9 +23,10 @@ from btcflow.errors import MissingData
 from btcflow.flow.bars import Bars
 from btcflow.panel import Panel
 
-__all__ = ["Case", "Failed", "Fault", "NotApplicable", "Outcome", "difference", "moment"]
+__all__ = ["WHOLE", "Case", "Failed", "Fault", "LeftBehind", "NotApplicable", "Outcome", "difference", "moment"]
 
 _HERE = str(Path(__file__).parent)
+WHOLE = "the whole market"
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,14 @@ class NotApplicable:
     reason: str
 
 
+@dataclass
+class LeftBehind:
+    """The states of the global random generators after computing, and whether numpy's settings were changed."""
+
+    random_states: tuple[int, int] = (0, 0)
+    settings_changed: bool = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """What a subject gave: when each row was decided, its values as they came, and as float64."""
@@ -49,17 +59,17 @@ class Outcome:
     decided: np.ndarray
     given: Any
     values: np.ndarray
-    left_behind: tuple[str, ...]
+    left_behind: LeftBehind
 
     def __len__(self) -> int:
         return len(self.values)
 
 
 class Failed(Exception):
-    """The subject raised, or gave what is no number per bar; ``law`` is the one that speaks about it."""
+    """The subject raised, or gave what is no number per bar: on which market, and which law speaks about it."""
 
-    def __init__(self, detail: str, *, law: str = "shape") -> None:
-        self.law = law
+    def __init__(self, detail: str, *, at: str, law: str = "shape") -> None:
+        self.at, self.law = at, law
         super().__init__(detail)
 
 
@@ -69,21 +79,21 @@ class Case:
     def __init__(self, subject: Subject, trial: Trial) -> None:
         self.subject, self.trial = subject, trial
         self._data_before = _data_of(subject.function)
-        self.whole = self.on(trial.panel)
+        self.whole = self.on(trial.panel, WHOLE)
 
-    def on(self, panel: Panel) -> Outcome:
-        """The subject on one of the trial's panels.
+    def on(self, panel: Panel, at: str) -> Outcome:
+        """The subject on one of the trial's panels; ``at`` says in words what was changed in it.
 
         Raises
         ------
         Failed
             where it raises, or does not give one number per bar.
         """
-        return self._compute(self.trial.bars(panel, self.subject.options), seed=0)
+        return self._compute(self.trial.bars(panel, self.subject.options), at, seed=0)
 
-    def afresh(self, panel: Panel, *, seed: int = 0) -> Outcome:
+    def afresh(self, panel: Panel, at: str, *, seed: int = 0) -> Outcome:
         """The subject on bars that nobody has used, under another state of the global random generators."""
-        return self._compute(Bars(panel, self.trial.timeframe, self.subject.options), seed=seed)
+        return self._compute(Bars(panel, self.trial.timeframe, self.subject.options), at, seed=seed)
 
     def traces(self) -> list[str]:
         """Names of module data, or of variables around its function, that are not what they were."""
@@ -95,19 +105,20 @@ class Case:
         """Whether any row has a value."""
         return bool(np.isfinite(self.whole.values).any())
 
-    def _compute(self, bars: Bars, *, seed: int) -> Outcome:
+    def _compute(self, bars: Bars, at: str, *, seed: int) -> Outcome:
         with _undisturbed(seed) as left_behind:
             try:
                 decided, given = self.subject.compute(bars)
             except Exception as error:
-                raise Failed(f"it raised {self._told(error)}", law=_law_of(error)) from error
+                raise Failed(f"it raised {self._told(error)}", at=at, law=_law_of(error)) from error
+        expected = f"expected float64 ({len(decided)},)"
         try:
             values = np.asarray(given, dtype=np.float64)
         except (TypeError, ValueError) as error:
-            raise Failed(f"it gave {type(given).__name__}, expected float64 ({len(decided)},): {error}") from error
+            raise Failed(f"it gave {type(given).__name__}, {expected}: {error}", at=at) from error
         if values.shape != decided.shape:
-            raise Failed(f"it gave {type(given).__name__} of {values.shape}, expected float64 ({len(decided)},)")
-        return Outcome(decided=decided, given=given, values=values, left_behind=left_behind())
+            raise Failed(f"it gave {type(given).__name__} of {values.shape}, {expected}", at=at)
+        return Outcome(decided=decided, given=given, values=values, left_behind=left_behind)
 
     def _told(self, error: Exception) -> str:
         """``ValueError: text (file:line)``, the line being the last one outside btcflow's own checks and libraries."""
@@ -126,34 +137,26 @@ def _law_of(error: Exception) -> str:
     return "purity" if "read-only" in text or "WRITEABLE" in text else "shape"
 
 
-def difference(outcome: Outcome, other: Outcome, rows: int | None = None, *, factor: float = 1.0) -> str | None:
-    """The first row that is not the same to the bit (NaN equals NaN), in words.
+def difference(outcome: Outcome, other: Outcome, rows: int | None = None, *, within: float = 0.0) -> str | None:
+    """The first row that is not the same (NaN equals NaN), by how much, and how many there are; in words.
 
-    With ``factor`` the other is expected to be that many times the first, to 1e-9.
+    Bit for bit, or where ``within`` is given to that part of the larger value or of 1.
     """
-    left, right = outcome.values[:rows] * factor, other.values[:rows]
+    left, right = outcome.values[:rows], other.values[:rows]
     if left.shape != right.shape:
         return f"{len(left)} rows against {len(right)}"
     same = (left == right) | (np.isnan(left) & np.isnan(right))
-    if factor != 1.0 or outcome is other:
-        same |= _close(left, right)
-    return _first(outcome.decided, left, right, ~same)
-
-
-def _close(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    with np.errstate(invalid="ignore"):
-        scale = np.maximum(1.0, np.maximum(np.abs(left), np.abs(right)))
-        return np.asarray(np.abs(left - right) <= 1e-9 * scale)
-
-
-def _first(decided: np.ndarray, left: np.ndarray, right: np.ndarray, differs: np.ndarray) -> str | None:
-    if not differs.any():
+    if within:
+        with np.errstate(invalid="ignore"):
+            scale = np.maximum(1.0, np.maximum(np.abs(left), np.abs(right)))
+            same |= np.abs(left - right) <= within * scale
+    if same.all():
         return None
-    row = int(differs.argmax())
+    row = int((~same).argmax())
     was, now = float(left[row]), float(right[row])
-    by = f" (by {now - was:+.3g})" if np.isfinite(now - was) else ""
-    changed = f"row {row} (decided {moment(decided[row])}) was {was:.10g} and is {now:.10g}{by}"
-    return f"{changed}; {int(differs.sum())} of {len(left)} rows differ"
+    by = f" (by {now - was:+.3g})" if math.isfinite(was) and math.isfinite(now) else ""
+    changed = f"row {row} (decided {moment(outcome.decided[row])}) was {was:.10g} and is {now:.10g}{by}"
+    return f"{changed}; {int((~same).sum())} of {len(left)} rows differ"
 
 
 def moment(instant: int | pd.Timestamp) -> str:
@@ -163,19 +166,21 @@ def moment(instant: int | pd.Timestamp) -> str:
 
 
 @contextlib.contextmanager
-def _undisturbed(seed: int) -> Iterator[Callable[[], tuple[str, ...]]]:
-    """Start from known global states and put everything back after; yields what tells the global marks left."""
-    numpy_state, python_state, errors = np.random.get_state(), random.getstate(), np.geterr()  # noqa: NPY002
+def _undisturbed(seed: int) -> Iterator[LeftBehind]:
+    """Start from a known global state, and put everything back after."""
+    numpy_state, python_state, settings = np.random.get_state(), random.getstate(), np.geterr()  # noqa: NPY002
     np.random.seed(seed)  # noqa: NPY002
     random.seed(seed)
-    marks: list[str] = []
+    found = LeftBehind()
     try:
-        yield lambda: tuple(marks)
-        marks += [repr(np.random.get_state()[1:]), repr(hash(random.getstate())), repr(np.geterr())]  # noqa: NPY002
+        yield found
+        drawn = np.random.get_state(legacy=False)["state"]  # noqa: NPY002
+        found.random_states = (hash((drawn["key"].tobytes(), drawn["pos"])), hash(random.getstate()))
+        found.settings_changed = np.geterr() != settings
     finally:
         np.random.set_state(numpy_state)  # noqa: NPY002
         random.setstate(python_state)
-        np.seterr(**errors)
+        np.seterr(**settings)
 
 
 def _data_of(function: Callable[..., Any] | None) -> dict[str, bytes]:

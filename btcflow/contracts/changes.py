@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from btcflow.data.records import Records
 from btcflow.fields import KINDS
 from btcflow.instrument import Instrument
 
-__all__ = ["PRICE_FACTOR", "later_known", "multiplied", "regauged", "repriced", "still_unknown", "without"]
+__all__ = ["PRICE_FACTOR", "late_days", "later_known", "multiplied", "regauged", "repriced", "still_unknown", "without"]
 
 _HOUR = 3_600_000_000_000
 _DAY = 24 * _HOUR
@@ -35,14 +36,19 @@ def without(one: Records, start: pd.Timestamp, end: pd.Timestamp) -> Records:
     return one.where((known <= start.value) | (known > end.value))
 
 
-def later_known(one: Records, start: pd.Timestamp, wait: pd.Timedelta) -> Records:
-    """Published unevenly: what describes the afternoon of every third day is known ``wait`` later.
+def late_days(instants: np.ndarray) -> np.ndarray:
+    """Whether each instant (int64 ns) lies in a day that publishes late: 4 of 11, a cycle no timeframe shares."""
+    return np.isin(instants // _DAY % 11, (0, 3, 6, 8))
 
-    From ``start`` on. Stamps stay, so a join on the stamp sees nothing of it. Most bars keep other
-    rows, so that a late row is a late row and not a hole.
+
+def later_known(one: Records, start: pd.Timestamp, wait: pd.Timedelta) -> Records:
+    """Published unevenly: what describes the afternoon of a late day is known ``wait`` later, from ``start`` on.
+
+    Stamps stay, so a join on the stamp sees nothing of it. Most bars keep other rows, so that a late
+    row is a late row and not a hole.
     """
     inside = one.ends - 1  # the last nanosecond described
-    late = (one.known_at > start.value) & (inside // _DAY % 3 == 0) & (inside % _DAY >= 12 * _HOUR)
+    late = (one.known_at > start.value) & late_days(inside) & (inside % _DAY >= 12 * _HOUR)
     frame = one.frame.copy()
     frame.loc[late, "known_at"] = frame.loc[late, "known_at"] + wait
     return replace(one, frame=frame)
@@ -81,7 +87,7 @@ def regauged(one: Records, position: int) -> Records:
     return replace(one, instrument=told, frame=frame)
 
 
-def _currency(what: Instrument) -> str:
+def _currency(what: Instrument) -> Literal["BTC", "USD"]:
     """What one unit of an instrument's open interest is an amount of: BTC, or the quote currency."""
     if what.oi_unit == "contract":
         return what.contract_ccy

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from btcflow import timeframes
-from btcflow.contracts.changes import later_known, multiplied, regauged, repriced, still_unknown, without
+from btcflow.contracts.changes import late_days, later_known, multiplied, regauged, repriced, still_unknown, without
 from btcflow.data.align import align
 from btcflow.data.clocks import make_clock
 from btcflow.data.grids import bar_holes, event_holes
@@ -25,8 +26,10 @@ __all__ = ["FIELDS_OF_METRICS", "Aligner", "Trial", "aligned"]
 _HOUR = 3_600_000_000_000
 _DAY = 24 * _HOUR
 _CUTS = (0.1, 0.2, 0.33, 0.45, 0.57, 0.7, 0.8, 0.88)
+_SHORTENED = 14
 _DIRECTIONS = {"up": (1.7, 0.3), "down": (0.5, -1.0)}
 """What the future is multiplied by: prices and amounts, and funding rates."""
+_CLOCK_ARRAYS = ("opens", "open", "high", "low", "close", "volume", "funding", "settlements")
 FIELDS_OF_METRICS = ("close", "open_interest", "funding_paid", "funding_hours")
 Aligner = Callable[[Dataset, pd.Timestamp | None, tuple[str, ...]], Panel]
 
@@ -45,12 +48,16 @@ class Trial:
 
     The changed panels are made when they are first asked for, and kept: trying many subjects costs
     little more than computing them. Their arrays cannot be written to, whatever a subject tries.
+
+    ``only_listed``: a market cut before an instrument was listed does not hold it at all; else it
+    holds it empty, as a config that names it asks for.
     """
 
     dataset: Dataset
     timeframe: str
     aligner: Aligner = aligned
     fields: tuple[str, ...] = FIELDS_OF_METRICS
+    only_listed: bool = False
     _bars: dict[tuple[int, str], Bars] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
@@ -85,8 +92,15 @@ class Trial:
 
     @cached_property
     def truncated(self) -> dict[pd.Timestamp, Panel]:
-        """The panels made from what was known at each cut; a series not begun by then does not exist."""
+        """The panels made from the records known at each cut."""
         return {cut: self._known_at(cut) for cut in self.cuts}
+
+    @cached_property
+    def shortened(self) -> dict[pd.Timestamp, Panel]:
+        """The whole panel up to further decisions, evenly spread: cheap, where only the subject is in doubt."""
+        decided = self._own.decided_at
+        rows = np.unique(np.linspace(0.05, 0.97, _SHORTENED) * (len(decided) - 1)).astype(int)
+        return {_utc(decided[row]): self.panel.upto(_utc(decided[row])) for row in rows if row > 0}
 
     @cached_property
     def inside(self) -> list[tuple[pd.Timestamp, Panel, Panel]]:
@@ -158,20 +172,30 @@ class Trial:
 
     def _late_moments(self) -> list[pd.Timestamp]:
         """Decisions whose newest rows are late: their bars close on a day whose afternoon is known late."""
-        decided, last_day = self._own.decided_at, (self._own.closes - 1) // _DAY
+        decided, late_close = self._own.decided_at, late_days(self._own.closes - 1)
         found = []
         for share in (0.55, 0.8):
-            late = np.flatnonzero(last_day[: int(share * len(last_day))] % 3 == 0)
+            late = np.flatnonzero(late_close[: int(share * len(late_close))])
             found += [_utc(decided[row]) for row in late[-1:] if decided[row] > self.cuts[0].value + _DAY]
         return found
 
     def _known_at(self, cut: pd.Timestamp) -> Panel:
-        return self._panel(self.dataset.upto(cut).select(lambda one: len(one) > 0), cut)
+        known = self.dataset.upto(cut)
+        return self._panel(known.select(lambda one: len(one) > 0) if self.only_listed else known, cut)
 
     def _panel(self, dataset: Dataset, as_of: pd.Timestamp | None = None) -> Panel:
-        """Align, and show the arrays through views: the flag that protects an array can be taken off, a view's cannot."""
         panel = self.aligner(dataset, as_of, self.needs)
-        return replace(panel, fields={name: values.view() for name, values in panel.fields.items()})
+        arrays: dict[str, Any] = {name: _guarded(getattr(panel.clock, name)) for name in _CLOCK_ARRAYS}
+        clock = replace(panel.clock, **arrays)
+        fields = {name: _guarded(values) for name, values in panel.fields.items()}
+        return replace(panel, opens=_guarded(panel.opens), clock=clock, fields=fields)
+
+
+def _guarded(values: np.ndarray) -> np.ndarray:
+    """A view of a protected array: an array's flag can be taken off again, that of such a view cannot."""
+    owner = values if values.base is None else values.copy()
+    owner.setflags(write=False)
+    return owner.view()
 
 
 def _without_unknown(one: Records, instant: pd.Timestamp) -> Records:

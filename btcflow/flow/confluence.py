@@ -44,6 +44,8 @@ def state_code(
     ``bullish``: prem_z <= -prem_warm and fund_z <= -fund_warm and oi_z <= oi_warm.
     A state whose entry holds pre-empts a lower one; else the current state stays while its triggers
     hold at ``exit_ratio`` of their thresholds (gates keep theirs); else entries are tried in order.
+    Under ``confluence.funding_gate: apr`` the over-leverage states read ``funding_apr`` in place of
+    ``fund_z``: the long side from ``apr_hot`` on, the short side at 0 and below.
 
     Returns
     -------
@@ -51,7 +53,7 @@ def state_code(
 
     Notes
     -----
-    Never NaN: a NaN z gives 0 (unknown). Warm-up is that of the slowest z. A state is left only
+    Never NaN: a NaN in any input gives 0 (unknown). Warm-up is that of the slowest z. A state is left only
     after ``confluence.min_hold_bars`` bars.
     """
     options = bars.options.confluence
@@ -61,7 +63,11 @@ def state_code(
         [getattr(options, name) if value is None else value for name, value in zip(names, chosen, strict=True)]
     )
     scores = np.vstack([bars.score(name, window=window) for name in ("oi_z", "fund_z", "prem_z")])
-    return np.asarray(_states(scores, limits, options.min_hold_bars))
+    gate, long, short = scores[1], limits[2], -limits[2]
+    if options.funding_gate == "apr":
+        gate, long, short = bars.score("funding_apr"), options.apr_hot, 0.0
+    inputs = np.vstack([scores, gate])
+    return np.asarray(_states(inputs, np.array([*limits, long, short]), options.min_hold_bars))
 
 
 def _flag(code: int, name: str, meaning: str) -> Metric:
@@ -113,13 +119,18 @@ over_leverage_long = _flag(5, "over_leverage_long", "Leverage is extreme on the 
 
 
 @numba.njit(cache=True)
-def _holds(code: int, oi: float, fund: float, prem: float, limits: np.ndarray, scale: float) -> bool:
-    """Whether a state's test holds with its trigger thresholds times ``scale``; gates are not scaled."""
-    oi_hot, oi_warm, fund_hot, fund_warm, prem_warm = limits[0], limits[1], limits[2], limits[3], limits[4]
+def _holds(code: int, inputs: np.ndarray, limits: np.ndarray, scale: float) -> bool:
+    """Whether a state's test holds with its trigger thresholds times ``scale``; gates are not scaled.
+
+    ``inputs`` are oi_z, fund_z, prem_z and the funding that the over-leverage states read, a z or a
+    yearly rate; the last two limits are its thresholds on the long and on the short side.
+    """
+    oi, fund, prem, crowd = inputs[0], inputs[1], inputs[2], inputs[3]
+    oi_hot, oi_warm, fund_warm, prem_warm = limits[0], limits[1], limits[3], limits[4]
     if code == 5:
-        return bool(oi >= oi_hot * scale and fund >= fund_hot * scale and prem > 0)
+        return bool(oi >= oi_hot * scale and crowd >= limits[6] * scale and prem > 0)
     if code == 4:
-        return bool(oi >= oi_hot * scale and fund <= -fund_hot * scale and prem < 0)
+        return bool(oi >= oi_hot * scale and crowd <= limits[7] * scale and prem < 0)
     if code == 3:
         return bool(oi >= oi_warm * scale and prem >= prem_warm * scale and fund >= fund_warm * scale)
     if code == 2:
@@ -128,23 +139,23 @@ def _holds(code: int, oi: float, fund: float, prem: float, limits: np.ndarray, s
 
 
 @numba.njit(cache=True)
-def _states(scores: np.ndarray, limits: np.ndarray, min_hold: int) -> np.ndarray:
-    bars = scores.shape[1]
+def _states(inputs: np.ndarray, limits: np.ndarray, min_hold: int) -> np.ndarray:
+    bars = inputs.shape[1]
     out = np.zeros(bars)
     current, held = 0, 0
     for t in range(bars):
-        oi, fund, prem = scores[0, t], scores[1, t], scores[2, t]
-        if np.isnan(oi) or np.isnan(fund) or np.isnan(prem):
+        now = inputs[:, t]
+        if np.isnan(now).any():
             current, held = 0, 0
             continue
         entry = 1
         for code in range(5, 1, -1):
-            if _holds(code, oi, fund, prem, limits, 1.0):
+            if _holds(code, now, limits, 1.0):
                 entry = code
                 break
         nxt = entry
         if current >= 2 and entry <= current:
-            stays = _holds(current, oi, fund, prem, limits, limits[5])
+            stays = _holds(current, now, limits, limits[5])
             nxt = current if stays else entry
         if current >= 2 and nxt != current and held < min_hold:
             nxt = current

@@ -154,7 +154,7 @@ def _three_scores(bars: Bars, window: int, lev: float | None, *, side: float) ->
             f"set cycle.{'threshold' if options.mode == 'composite_mean' else 'k_threshold'} instead"
         )
     scores = side * _stacked(bars, window)
-    known = np.isfinite(scores).all(axis=0)
+    known = np.asarray(np.isfinite(scores).all(axis=0))
     if options.mode == "k_of_3":
         return _events(bars, (scores >= options.k_threshold).sum(axis=0) >= options.k, known)
     held = side * bars.score("cycle_score", window=window) >= options.threshold

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from btcflow import rolling
-from btcflow.errors import MissingData
+from btcflow.flow.funding_by_venue import venue_funding, venue_weights
 from btcflow.flow.metric import metric
 from btcflow.flow.options import by_timeframe
 from btcflow.flow.zscore import standardize
-from btcflow.stack import row_mean, row_median
+from btcflow.stack import row_median
 
 if TYPE_CHECKING:
     from btcflow.flow.bars import Bars
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["fund_z", "funding_8h", "funding_8h_raw", "funding_apr", "funding_venues", "venue_funding"]
 
 _NEEDS = ("funding_hours", "funding_paid")
-_HOUR = 3_600_000_000_000
+_PER_YEAR = 3 * 365
+"""Intervals of eight hours in a year."""
 
 
 @metric(unit="fraction per 8h", needs=_NEEDS)
@@ -27,8 +28,11 @@ def funding_8h_raw(bars: Bars) -> np.ndarray:
     """Composite funding of the bar per eight hours, before smoothing.
 
     Per venue the time-weighted mean of the settlements that end in the bar,
-    ``F_v = 8 * sum(rate * spacing / rate_hours) / sum(spacing)``; then the median (or mean) over
-    venues. A settlement on the bar's close belongs to the bar: it pays for the hours before it.
+    ``F_v = 8 * sum(rate * spacing / rate_hours) / sum(spacing)``; then over venues the median, the
+    mean, or ``sum(w_v F_v) / sum(w_v)`` with w the venue's open interest in BTC at the close of the
+    bar before (``oi_weighted``), or its volume in that bar (``volume_weighted``). A settlement on
+    the bar's close belongs to the bar, for it pays for the hours before it; under
+    ``funding.boundary: tv_open`` it belongs to the next one.
 
     Returns
     -------
@@ -36,13 +40,15 @@ def funding_8h_raw(bars: Bars) -> np.ndarray:
 
     Notes
     -----
-    A venue counts where its settlements cover ``bars.min_coverage`` of the bar's hours; NaN with
-    fewer than ``funding.min_venues`` venues. No warm-up.
+    A venue counts where its settlements cover ``bars.min_coverage`` of the bar's hours and, in a
+    weighted composite, where it had a weight; NaN with fewer than ``funding.min_venues`` venues. No
+    warm-up but the first bar of a weighted composite.
     """
-    venues = venue_funding(bars)
-    centre = row_median if bars.options.funding.composite == "median" else row_mean
-    enough = np.isfinite(venues).sum(axis=1) >= bars.options.funding.min_venues
-    return np.where(enough, centre(venues), np.nan)
+    values, weights = _counted(bars)
+    chosen = bars.options.funding
+    composite = row_median(values) if chosen.composite == "median" else _weighted_mean(values, weights)
+    enough = np.isfinite(values).sum(axis=1) >= chosen.min_venues
+    return np.where(enough, composite, np.nan)
 
 
 @metric(unit="fraction per 8h", needs=_NEEDS)
@@ -63,17 +69,23 @@ def funding_8h(bars: Bars) -> np.ndarray:
 
 @metric(unit="fraction p.a.", needs=_NEEDS)
 def funding_apr(bars: Bars) -> np.ndarray:
-    """Composite funding as a simple yearly rate: ``funding_8h * 3 * 365``.
+    """Composite funding as a yearly rate: ``funding_8h * 3 * 365``.
+
+    Under ``funding.apr: compounded`` what a long pays who lets it grow: ``(1 + funding_8h)^1095 - 1``.
 
     Returns
     -------
-    (T,) float64, fraction per year; 0.1095 = 0.01 % per 8 h; positive = longs pay
+    (T,) float64, fraction per year; 0.01 % per 8 h is 0.1095 simple and 0.1157 compounded; positive =
+    longs pay
 
     Notes
     -----
     NaN and warm-up as ``funding_8h``.
     """
-    return np.asarray(bars["funding_8h"] * 3.0 * 365.0)
+    per_8h = bars["funding_8h"]
+    if bars.options.funding.apr == "compounded":
+        return np.asarray(np.expm1(_PER_YEAR * np.log1p(per_8h)))
+    return np.asarray(per_8h * 3.0 * 365.0)
 
 
 @metric(unit="z", needs=_NEEDS, windowed=True)
@@ -82,7 +94,7 @@ def fund_z(bars: Bars, *, window: int) -> np.ndarray:
 
     Returns
     -------
-    (T,) float64, standard deviations
+    (T,) float64, standard deviations; 0 to 1 under ``zscore.mode: percentile``
 
     Notes
     -----
@@ -104,19 +116,23 @@ def funding_venues(bars: Bars) -> np.ndarray:
     -----
     Never NaN; no warm-up.
     """
-    return np.asarray(np.isfinite(venue_funding(bars)).sum(axis=1), dtype=np.float64)
+    return np.asarray(np.isfinite(_counted(bars)[0]).sum(axis=1), dtype=np.float64)
 
 
-def venue_funding(bars: Bars) -> np.ndarray:
-    """Time-weighted funding per 8 h of each perpetual in each bar; NaN below the coverage; (T, V)."""
-    panel = bars.panel
-    perps = [v for v in panel.columns("perp") if panel.sampling["funding_hours"][v] > 0]
-    if not perps:
-        raise MissingData("no perpetual of the panel has funding; import some, or add such a venue to the universe")
-    hours_in_bar = (bars.closes - bars.opens) / _HOUR
-    out = np.full((len(bars), len(perps)), np.nan)
-    for place, v in enumerate(perps):
-        paid, hours = bars.sum(panel["funding_paid"][:, v]), bars.sum(panel["funding_hours"][:, v])
-        covered = hours / hours_in_bar >= bars.options.bars.min_coverage
-        out[covered, place] = 8.0 * paid[covered] / hours[covered]
-    return out
+def _counted(bars: Bars) -> tuple[np.ndarray, np.ndarray]:
+    """Venues' funding per 8 h, NaN where one does not count, and their weights, 0 there; (T, V) each."""
+    values, weights = venue_funding(bars), venue_weights(bars)
+    counts = np.isfinite(values) & (weights > 0)
+    return np.where(counts, values, np.nan), np.where(counts, weights, 0.0)
+
+
+def _weighted_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """``sum(w x) / sum(w)`` of each row; NaN where all weights are 0.
+
+    Venue by venue: a venue that is not listed yet must not change the order of addition.
+    """
+    total, weight = np.zeros(len(values)), np.zeros(len(values))
+    for value, share in zip(values.T, weights.T, strict=True):
+        total += np.where(share > 0, share * value, 0.0)
+        weight += share
+    return np.where(weight > 0, total / np.where(weight > 0, weight, 1.0), np.nan)

@@ -219,7 +219,8 @@ class FlowOptions(_Options):
             wide |= {"volume"} if self.premium.agg == "volume_weighted" else set()
             wide |= {"premium_index"} if self.premium.source == "exchange_index" else set()
         if "funding_paid" in wide:
-            wide |= {"close"} if self.funding.source == "implied" else set()
+            if self.funding.source == "implied":
+                wide = wide - {"funding_paid", "funding_hours"} | {"close"}
             wide |= {"close", "volume"} if self.funding.composite == "volume_weighted" else set()
             wide |= {"close", "open_interest"} if self.funding.composite == "oi_weighted" else set()
         return tuple(sorted(wide))

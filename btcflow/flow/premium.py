@@ -11,17 +11,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from btcflow import rolling
-from btcflow.errors import MissingData
 from btcflow.flow.metric import metric
 from btcflow.flow.options import PremiumOptions, by_timeframe
+from btcflow.flow.premium_basket import Samples, premium_samples
 from btcflow.flow.zscore import standardize
-from btcflow.stack import row_mean, row_median
 
 if TYPE_CHECKING:
     from btcflow.flow.bars import Bars
-    from btcflow.panel import Panel
 
-__all__ = ["group_premium", "perp_premium", "perp_premium_raw", "prem_z", "premium_legs", "spot_premium"]
+__all__ = ["perp_premium", "perp_premium_raw", "prem_z", "premium_legs", "shown", "spot_premium"]
+
+
+def shown(options: PremiumOptions) -> tuple[str, ...]:
+    """The two displayed series, the one that ``premium.display`` names first; logic never depends on it."""
+    names = ("spot_premium", "perp_premium")
+    return names if options.display == "spot_over_perp" else names[::-1]
 
 
 @metric(unit="%", needs=("close",))
@@ -29,8 +33,9 @@ def perp_premium_raw(bars: Bars) -> np.ndarray:
     """How far perpetuals trade above spot, before smoothing.
 
     At every sample h and in every quote group g (USD with USD, USDT with USDT)
-    ``x_g = 100 (median perps / median spots - 1)``; ``x`` is the median over groups, and the bar's
-    value is the mean of ``x`` over the bar.
+    ``x_g = 100 (P / S - 1)``, with P and S the middle (``premium.agg``) of its perps and of its spots;
+    ``x`` is the median over groups, and the bar's value is the mean of ``x`` over the bar
+    (``premium.bar_agg``).
 
     Returns
     -------
@@ -38,28 +43,31 @@ def perp_premium_raw(bars: Bars) -> np.ndarray:
 
     Notes
     -----
-    A group is sampled on the coarsest native bar of its legs (hourly, or daily closes); groups of
-    different sampling meet on the coarsest of them. A leg without a price in the sample is absent,
-    never carried forward. A sample with fewer live legs in all groups than ``premium.min_spot`` or
-    ``premium.min_perp`` is not valid; NaN where fewer than ``bars.min_coverage`` of the samples are. No
-    warm-up.
+    ``premium.quote_mode``: ``matched`` is the above. A group without a spot leg is compared in dollars
+    with every spot that can be brought to dollars. ``convert`` brings all legs to dollars and makes one
+    basket of them; a currency's worth is the median of the instruments called so (``USDT/USD``) where the
+    data hold one, else the ratio of the median USD spot to its median spot at the same sample, held at most 6
+    hours; without it the legs are left out. ``raw`` makes one basket of the prices as they are.
+
+    ``volume_weighted`` weighs each leg by its own volume in the sample *before* (hour, or day), so no
+    volume of the sample itself is read; a leg without volume there is left out.
+
+    ``premium.source: exchange_index`` is a different object, from impact prices against the venue's own index:
+    100 times the middle of the perpetuals' premium indices, without ``min_spot`` and ``max_dev``.
+
+    A group is sampled on the coarsest native bar of its legs (hourly, or daily closes); groups that count at
+    the same time meet on the coarsest of them. A group counts only for samples inside its dates. A leg
+    without a price in the sample is absent, never carried forward; one further than ``premium.max_dev`` (log)
+    from the median of the live legs it is compared with (``raw``: those of its own currency) is left out,
+    where there are three. A sample with fewer live legs in all groups than ``premium.min_spot`` or
+    ``premium.min_perp`` is not valid; NaN where valid samples cover less than ``bars.min_coverage`` of the bar.
+    No warm-up.
 
     References
     ----------
     definitions of the "BTC Flow Dashboard" script, public description.
     """
-    options, panel = bars.options.premium, bars.panel
-    groups = _groups(panel, options)
-    every = max(_sampling(panel, quote) for quote in groups)
-    samples, spots, perps = zip(*(group_premium(panel, quote, options) for quote in groups), strict=True)
-    enough = (sum(spots) >= options.min_spot) & (sum(perps) >= options.min_perp)
-    premium = np.where(enough, row_median(np.column_stack(samples)), np.nan)
-    if every > 1:
-        premium = np.where(panel.closes_sample(every), premium, np.nan)
-    if options.bar_agg == "close":
-        return bars.last(premium)
-    reduce = bars.mean if options.bar_agg == "mean" else bars.median
-    return reduce(premium, every=every)
+    return _reduced(bars, premium_samples(bars.panel, bars.options.premium))
 
 
 @metric(unit="%", needs=("close",))
@@ -126,70 +134,22 @@ def premium_legs(bars: Bars) -> np.ndarray:
     -----
     Never NaN; no warm-up. Legs dropped for their distance from the median are counted out.
     """
-    options, panel = bars.options.premium, bars.panel
-    groups = _groups(panel, options)
-    counts = [group_premium(panel, quote, options)[1:] for quote in groups]
-    live = np.sum([spot + perp for spot, perp in counts], axis=0)
-    every = max(_sampling(panel, quote) for quote in groups)
-    count = np.where(panel.closes_sample(every), live, np.nan)
-    return np.asarray(np.nan_to_num(bars.last_sample(count), nan=0.0))
+    found = premium_samples(bars.panel, bars.options.premium)
+    return np.asarray(np.nan_to_num(bars.last_sample(found.legs), nan=0.0))
 
 
-def group_premium(panel: Panel, quote: str, options: PremiumOptions) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """``100 (P / S - 1)`` of one quote group at every panel row, and its live spot and perp legs.
-
-    Returns
-    -------
-    (rows,) percent, NaN where a side has no live leg; (rows,) spot legs; (rows,) perp legs, 0 beside a NaN
-    """
-    spot, perp = _legs(panel, quote, options)
-    centre = row_median if options.agg == "median" else row_mean
-    premium = 100.0 * (centre(perp) / centre(spot) - 1.0)
-    known = np.isfinite(premium)
-    return premium, known * np.isfinite(spot).sum(axis=1), known * np.isfinite(perp).sum(axis=1)
-
-
-def _legs(panel: Panel, quote: str, options: PremiumOptions) -> tuple[np.ndarray, np.ndarray]:
-    """Spot and perpetual prices of a group, NaN where a leg is absent or too far off; (rows, legs) each."""
-    close = panel["close"]
-    spot, perp = close[:, panel.columns("spot", quote)], close[:, panel.columns("perp", quote)]
-    live = _near_the_median(np.column_stack([spot, perp]), options.max_dev)
-    spot, perp = np.where(live[:, : spot.shape[1]], spot, np.nan), np.where(live[:, spot.shape[1] :], perp, np.nan)
-    return spot, perp
-
-
-def _near_the_median(legs: np.ndarray, limit: float) -> np.ndarray:
-    """Legs within ``limit`` (log) of the median of all live legs; tested where at least three are live."""
-    count = np.isfinite(legs).sum(axis=1)
-    distance = np.abs(np.log(legs / row_median(legs)[:, None]))
-    return np.asarray(np.isfinite(legs) & ((distance <= limit) | (count < 3)[:, None]))
-
-
-def _groups(panel: Panel, options: PremiumOptions) -> tuple[str, ...]:
-    """Quote groups with both sides: those the options name, else the hourly ones, else all."""
-    both = sorted(_quotes(panel, "spot") & _quotes(panel, "perp"))
-    if options.groups is not None:
-        absent = [quote for quote in options.groups if quote not in both]
-        if absent:
-            raise MissingData(
-                f"premium.groups names {', '.join(absent)}, and the panel has no spot and perp prices in it; "
-                f"groups with both sides: {', '.join(both) or 'none'}"
-            )
-        return options.groups
-    if not both:
-        raise MissingData(
-            "the premium needs a spot and a perpetual with prices in the same quote currency; add one to the universe"
-        )
-    hourly = tuple(quote for quote in both if _sampling(panel, quote) == 1)
-    return hourly or tuple(both)
-
-
-def _quotes(panel: Panel, role: str) -> set[str]:
-    """Quote currencies in which instruments of a role have prices."""
-    return {panel.instruments[v].quote for v in panel.columns(role) if panel.sampling["close"][v] > 0}
-
-
-def _sampling(panel: Panel, quote: str) -> int:
-    """Panel rows per sample of a group: the coarsest of its legs."""
-    legs = [v for role in ("spot", "perp") for v in panel.columns(role, quote)]
-    return int(max(panel.sampling["close"][legs]))
+def _reduced(bars: Bars, found: Samples) -> np.ndarray:
+    """The bar's value from its samples, each of which stands for as many rows as it spans; (T,)."""
+    if bars.options.premium.bar_agg == "close":
+        return bars.last(found.premium)
+    rows = bars.sum(np.where(np.isfinite(found.premium), found.every, np.nan))
+    covered = rows / ((bars.closes - bars.opens) // bars.panel.step_ns) >= bars.options.bars.min_coverage
+    any_number = len(bars.panel) + 1  # as many rows per sample as this ask for one sample only
+    if bars.options.premium.bar_agg == "median":
+        return np.where(covered, bars.median(found.premium, every=any_number), np.nan)
+    value = np.zeros(len(bars))
+    for every in np.unique(found.every):
+        one = np.where(found.every == every, found.premium, np.nan)
+        share = bars.sum(np.where(np.isfinite(one), every, np.nan)) / rows
+        value += np.where(share > 0, share * bars.mean(one, every=any_number), 0.0)
+    return np.where(covered, value, np.nan)

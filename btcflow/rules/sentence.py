@@ -44,7 +44,9 @@ def spelled(values: Assignment, bars: Bars) -> dict[str, float | int]:
     return found
 
 
-_OPTIONED = dict.fromkeys(CycleOptions.model_fields, "cycle") | dict.fromkeys(ConfluenceOptions.model_fields, "confluence")
+_OPTIONED = dict.fromkeys(CycleOptions.model_fields, "cycle") | dict.fromkeys(
+    ConfluenceOptions.model_fields, "confluence"
+)
 """The options that the parameters of the states fall back to; any other open parameter is a window."""
 
 

@@ -16,6 +16,7 @@ from btcflow.flow.bars import Bars
 from btcflow.flow.catalog import METRICS
 from btcflow.flow.confluence import STATES
 from btcflow.flow.options import FlowOptions
+from btcflow.flow.premium import shown
 from btcflow.panel import Panel
 from btcflow.rules.decide import condition_score, decide, threshold_of
 from btcflow.rules.rule import SIDES, Assignment, FreeForm, Rule
@@ -25,8 +26,6 @@ from btcflow.runs.summary import plain
 __all__ = ["ConditionState", "MetricState", "SignalState", "signal_states"]
 
 _SCORES = {
-    "spot_premium": "prem_z",
-    "perp_premium": "prem_z",
     "oi_index": "oi_z",
     "funding_8h": "fund_z",
     "funding_apr": "fund_z",
@@ -99,14 +98,14 @@ class _Seen:
     """Bars as of a time, from no other fields than each question reads: so each decides as early as it may."""
 
     def __init__(self, panel: Panel, timeframe: str, options: FlowOptions, at: pd.Timestamp | None) -> None:
-        self._panel, self._timeframe, self._options, self._at = panel, timeframe, options, at
+        self._panel, self._timeframe, self.options, self._at = panel, timeframe, options, at
 
     def has(self, needs: Iterable[str]) -> bool:
-        return set(self._options.widen(needs)) <= set(self._panel.fields)
+        return set(self.options.widen(needs)) <= set(self._panel.fields)
 
     def bars(self, needs: Iterable[str]) -> Bars:
-        panel = self._panel.only(self._options.widen({*needs, "close"}))
-        bars = Bars(panel if self._at is None else panel.upto(self._at), self._timeframe, self._options)
+        panel = self._panel.only(self.options.widen({*needs, "close"}))
+        bars = Bars(panel if self._at is None else panel.upto(self._at), self._timeframe, self.options)
         if len(bars) == 0:
             begin = _say(panel.opens[0]) if len(panel) else "later"
             raise MissingData(f"no {self._timeframe} bar had closed by then; the data begin {begin}")
@@ -136,8 +135,8 @@ def _state(strategy: Rule | FreeForm, values: Assignment, seen: _Seen) -> Signal
 
 def _metrics(seen: _Seen) -> list[MetricState]:
     found = []
-    for name, score in _SCORES.items():
-        chosen = METRICS.get(name)
+    for name in (*shown(seen.options.premium), *_SCORES):
+        chosen, score = METRICS.get(name), _SCORES.get(name, "prem_z")
         if not seen.has(chosen.needs):
             continue
         bars = seen.bars(chosen.needs)

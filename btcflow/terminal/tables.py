@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-__all__ = ["amount", "number", "percent", "table"]
+__all__ = ["amount", "left_table", "number", "percent", "table"]
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -18,6 +18,15 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         rest = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
         lines.append("  ".join([first, *rest]).rstrip())
     return "\n".join(lines)
+
+
+def left_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """The same for words: every column is left-aligned."""
+    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in [header, *rows]
+    )
 
 
 def number(value: float | int | None, digits: int = 2) -> str:
