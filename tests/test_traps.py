@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +34,12 @@ def test_the_suite_is_as_large_as_it_says() -> None:
     assert len(CONTROLS) >= 20
     assert len(BY_NAME) == len(LEAKS) + len(CONTROLS), "every trap has a name of its own"
     assert {one.law for one in LEAKS} == set(LAWS), "every law has a leak that names it"
+
+
+def test_the_readme_tells_its_size() -> None:
+    readme = Path(__file__).resolve().parent.parent / "README.md"
+    told = f"on {len(LEAKS)} known leaks and {len(CONTROLS)} honest controls"
+    assert told in readme.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("name", BY_NAME)
@@ -106,8 +114,6 @@ def test_a_leak_that_gets_through_and_a_control_that_is_accused_are_shown(result
 
 
 def _as(trap: Trap, law: str | None) -> Trap:
-    from dataclasses import replace
-
     return replace(trap, law=law)
 
 

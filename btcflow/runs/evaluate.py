@@ -33,6 +33,8 @@ from btcflow.stats.performance import Performance, performance
 
 __all__ = ["Chosen", "TimeframeAnswer", "answer", "bars_of", "ready_at", "segment_rows"]
 
+Measure = Callable[[Sequence[Assignment]], list[dict[str, np.ndarray]]]
+"""Numbers of K parameter sets on the training span and on the test span, each name to (K,)."""
 ProgressBar = Callable[[str], AbstractContextManager[Callable[[Progress], None] | None]]
 
 
@@ -186,16 +188,15 @@ def _choose(
 def _scorer(
     experiment: Experiment, strategy: Rule | FreeForm, bars: Bars, fold: Fold, sweep: Sweep
 ) -> Callable[[list[dict[str, int | float]]], list[Score]]:
-    """Score a block of parameter sets: one column each, trained and tested in one pass."""
-    market = experiment.market.market
+    """Score a block of parameter sets on the training and the test span of a fold."""
+    if isinstance(strategy, Rule):
+        measure = _by_kernel(experiment, strategy, bars, fold)
+    else:
+        measure = _by_ledger(experiment, strategy, bars, fold)
 
     def score(sets: list[dict[str, int | float]]) -> list[Score]:
         values = [strategy.assign({**experiment.params, **one}) for one in sets]
-        clock, targets = _path(strategy, bars, values, market.delay, fold.train_start, fold.test_end)
-        segments = np.array(_segments(clock, fold))
-        daily = daily_equity(targets, clock, market, segments=segments)
-        train, test = headline(daily, 0), headline(daily, 1)
-        bars.forget_beyond(_KEPT_SCORES)
+        train, test = measure(values)
         return [
             Score(
                 value=float(train[sweep.objective][k]),
@@ -204,7 +205,7 @@ def _scorer(
                     "out_of_sample_sharpe": float(test["sharpe"][k]),
                     "in_sample_return": float(train["total_return"][k]),
                     "out_of_sample_return": float(test["total_return"][k]),
-                    "in_sample_entries": float(daily.entries[0, k]),
+                    "in_sample_entries": float(train["entries"][k]),
                 },
                 reason=None
                 if np.isfinite(train[sweep.objective][k])
@@ -214,6 +215,36 @@ def _scorer(
         ]
 
     return score
+
+
+def _by_kernel(experiment: Experiment, strategy: Rule, bars: Bars, fold: Fold) -> Measure:
+    """A rule's numbers by the sweep kernel, which is prepared once for all batches of a fold."""
+    from btcflow.engine.kernel.sweep import SweepKernel
+
+    clock = bars.panel.clock
+    span = segment_rows(clock, fold.train_start, fold.test_end)
+    segments = np.array(_segments(clock, fold))
+    kernel = SweepKernel(strategy, bars, experiment.market.market, segments, span=span)
+
+    def measure(values: Sequence[Assignment]) -> list[dict[str, np.ndarray]]:
+        found = kernel.run(values, summary="basic")
+        names = ("sharpe", "sortino", "calmar", "cagr", "total_return")
+        return [{name: getattr(found, name)[s] for name in names} | {"entries": found.trades[s]} for s in (0, 1)]
+
+    return measure
+
+
+def _by_ledger(experiment: Experiment, strategy: FreeForm, bars: Bars, fold: Fold) -> Measure:
+    """A free-form strategy's numbers by the ledger: one column of targets each, trained and tested in one pass."""
+    market = experiment.market.market
+
+    def measure(values: Sequence[Assignment]) -> list[dict[str, np.ndarray]]:
+        clock, targets = _path(strategy, bars, values, market.delay, fold.train_start, fold.test_end)
+        daily = daily_equity(targets, clock, market, segments=np.array(_segments(clock, fold)))
+        bars.forget_beyond(_KEPT_SCORES)
+        return [headline(daily, s) | {"entries": daily.entries[s]} for s in (0, 1)]
+
+    return measure
 
 
 _KEPT_SCORES = 256

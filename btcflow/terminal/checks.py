@@ -38,9 +38,9 @@ def checked(named: Sequence[str], timeframes: Sequence[str], tell: Tell | None) 
         if tell is not None:
             tell("\n".join(judged_lines(result[2], width)))
     document = check_document(market, results)
-    wrong = f"{document['broken']} of {len(results)} subjects break a law" if document["broken"] else ""
+    wrong = f"a law is broken by {document['broken']} of {_subjects(results)}" if document["broken"] else ""
     if tell is not None and not wrong:
-        tell(f"{len(results)} subjects, every law kept")
+        tell(f"{_subjects(results)}, every law kept")
     return document, wrong
 
 
@@ -55,6 +55,10 @@ def traps_tried(tell: Tell | None) -> tuple[dict[str, Any], str]:
         tell(traps_view(results, only))
     document = traps_document(results, only)
     return document, f"{document['wrong']} of {len(results)} traps are judged wrongly" if document["wrong"] else ""
+
+
+def _subjects(results: Sequence[object]) -> str:
+    return f"{len(results)} subject" + ("" if len(results) == 1 else "s")
 
 
 def judged_lines(judgement: Judgement, width: int = 0) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from btcflow.errors import UnknownName
-from btcflow.terminal.tables import number, table
+from btcflow.terminal.tables import left_table, number, table
 
 if TYPE_CHECKING:
     from btcflow.data.venue_facts import InstrumentFacts
@@ -77,14 +77,14 @@ def _metrics() -> str:
     from btcflow.flow.catalog import METRICS
 
     rows = [[name, one.about.splitlines()[0], one.unit, "yes" if one.windowed else ""] for name, one in METRICS.items()]
-    return _left(["metric", "meaning", "unit", "window"], rows)
+    return left_table(["metric", "meaning", "unit", "window"], rows)
 
 
 def _strategies() -> str:
     from btcflow.rules.strategies import STRATEGIES
 
     rows = [[name, one.claim, ", ".join(one.parameters)] for name, one in STRATEGIES.items()]
-    return _left(["strategy", "claim", "parameters"], rows)
+    return left_table(["strategy", "claim", "parameters"], rows)
 
 
 def _venues() -> str:
@@ -92,7 +92,7 @@ def _venues() -> str:
 
     header = ["venue", "instrument", "role", "quote", "margin", "open interest", "listed", "delisted", "funding"]
     rows = [_listing(one) for _, venue in VENUES.items() for one in venue.facts]
-    return _left(header, rows)
+    return left_table(header, rows)
 
 
 def _listing(known: InstrumentFacts) -> list[str]:
@@ -123,7 +123,7 @@ def _configs() -> str:
     for path in sorted(shipped("configs").glob("*.yaml")):
         first = path.read_text(encoding="utf-8").splitlines()[0]
         rows.append([path.stem, first.removeprefix("# ") if first.startswith("#") else ""])
-    return _left(["config", "question"], rows)
+    return left_table(["config", "question"], rows)
 
 
 def _runs(folder: Path) -> str:
@@ -143,11 +143,3 @@ def _runs(folder: Path) -> str:
     if not rows:
         return f"no runs in {folder}; make one with `btcflow run configs/demo.yaml`"
     return table(["run", "timeframe", "Sharpe in", "out", "trials", "verdict"], rows)
-
-
-def _left(header: list[str], rows: list[list[str]]) -> str:
-    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in [header, *rows]
-    )
