@@ -70,6 +70,7 @@ def signals(
     at: Annotated[
         str | None, typer.Option(metavar="TIME", help="as of this UTC time; default: the end of the data")
     ] = None,
+    provisional: Annotated[bool, typer.Option("--provisional", help="also the bar still open, kept apart")] = False,
     overrides: Overrides = None,
     strategies: Annotated[Path | None, typer.Option(help="a folder of strategies of your own")] = None,
     as_json: AsJson = False,
@@ -80,7 +81,7 @@ def signals(
     from btcflow.terminal.views import signals_view
 
     _add_strategies(strategies)
-    states = signal_states(load_config(config, overrides=overrides or ()), _time(at))
+    states = signal_states(load_config(config, overrides=overrides or ()), _time(at), provisional=provisional)
     if as_json:
         _print_json({"schema": "btcflow.signals/1", "timeframes": [one.plain() for one in states]})
     else:

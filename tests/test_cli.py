@@ -106,6 +106,17 @@ def test_signals_show_every_condition_and_the_state(call: Call, config: Path) ->
     assert len(state["conditions"]) == 4
 
 
+def test_the_open_bar_is_shown_only_where_it_is_asked_for_and_kept_apart(call: Call, config: Path) -> None:
+    at = "2019-06-01T12:30"
+    plain = json.loads(call("signals", config, "--at", at, "--json")[1])["timeframes"][0]
+    asked = json.loads(call("signals", config, "--at", at, "--provisional", "--json")[1])["timeframes"][0]
+    assert plain["forming"] == []
+    assert len(asked["forming"]) == 5
+    assert {**asked, "forming": []} == plain
+    assert "PROVISIONAL" in call("signals", config, "--at", at, "--provisional")[1]
+    assert "nothing earlier can be flagged" in call("signals", config, "--at", at)[1]
+
+
 def test_signals_as_of_a_time_do_not_read_what_came_later(call: Call, config: Path, tmp_path: Path) -> None:
     longer = tmp_path / "longer.yaml"
     longer.write_text(CONFIG.replace("years: 2", "years: 3"), encoding="utf-8")

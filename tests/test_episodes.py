@@ -41,3 +41,31 @@ def test_deleveraging_is_a_flush_in_a_falling_bar() -> None:
     market = bars(oi_change_z=[-2.0, -2.0, -1.9, np.nan, -3.0], bar_return=[-0.01, 0.01, -0.01, -0.01, np.nan])
     assert deleveraging(market, window=20).tolist()[:3] == [1.0, 0.0, 0.0]
     assert np.isnan(deleveraging(market, window=20)[3:]).all()
+
+
+def test_a_start_is_the_first_bar_of_a_state_and_unknown_stays_unknown() -> None:
+    from btcflow.flow.confluence import bullish_start
+
+    codes = [0, 2, 2, 1, 2, 0, 2]
+
+    class Fake(SimpleNamespace):
+        def score(self, name: str, **_: Any) -> np.ndarray:
+            return np.array(codes, dtype=np.float64)
+
+    found = bullish_start(Fake(options=FlowOptions()), window=20)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(found, [np.nan, 1, 0, 0, 1, np.nan, 1])
+
+
+def test_the_forming_bar_is_kept_apart_and_only_where_it_is_asked_for() -> None:
+    from markets import panel_of, spot
+
+    from btcflow.flow.bars import Bars
+
+    panel = panel_of([spot("a")], close=np.arange(1.0, 31.0)[:, None])
+    closed, forming = Bars(panel, "1D"), Bars(panel, "1D", provisional=True)
+    assert (len(closed), closed.forming) == (1, False)
+    assert (len(forming), forming.forming) == (2, True)
+    assert forming.last(panel["close"][:, 0]).tolist() == [24.0, 30.0]
+    assert forming.closes[-1] - forming.opens[-1] == 6 * 3_600_000_000_000
+    whole = Bars(panel_of([spot("a")], close=np.ones((48, 1))), "1D", provisional=True)
+    assert (len(whole), whole.forming) == (2, False)

@@ -24,10 +24,14 @@ class Bars:
     Row t of a bar holds the panel rows that open inside it; a bar that the panel does not cover to
     its close is dropped, so the still-open bar can never be read. Scores are computed once and kept.
 
+    With ``provisional`` the bar that is still forming is kept as the last row, as if it closed where the
+    panel ends: to look at, never to decide on. No rule, ledger or search makes such bars.
+
     Attributes
     ----------
     panel, timeframe, options : what was asked for
     opens, closes : (T,) int64 nanoseconds UTC
+    forming : True where the last row is still open
 
     Raises
     ------
@@ -35,14 +39,18 @@ class Bars:
         for a timeframe that is finer than the data or cuts their rows.
     """
 
-    def __init__(self, panel: Panel, timeframe: str, options: FlowOptions | None = None) -> None:
+    def __init__(
+        self, panel: Panel, timeframe: str, options: FlowOptions | None = None, *, provisional: bool = False
+    ) -> None:
         self.panel, self.timeframe, self.options = panel, timeframe, options or FlowOptions()
         _refuse_misfit(timeframe, panel)
         anchor = self.options.bars.nday_anchor
         names = timeframes.bar_open(panel.index, timeframe, anchor).unique()
         opens, closes = utc_ns(names), utc_ns(timeframes.bar_close(names, timeframe, anchor))
-        complete = closes <= (panel.opens[-1] + panel.step_ns if len(panel) else 0)
-        self.opens, self.closes = opens[complete], closes[complete]
+        end = panel.opens[-1] + panel.step_ns if len(panel) else 0
+        self.forming = provisional and len(closes) > 0 and bool(closes[-1] > end)
+        kept = (closes <= end) | provisional
+        self.opens, self.closes = opens[kept], np.minimum(closes[kept], end)
         self._starts = np.searchsorted(panel.opens, self.opens)
         self._ends = np.searchsorted(panel.opens, self.closes)
         self._scores: dict[tuple[Any, ...], np.ndarray] = {}
@@ -58,7 +66,7 @@ class Bars:
     @property
     def decided_at(self) -> np.ndarray:
         """When each bar is decided: close plus the publication lag of what was read; int64 ns, (T,)."""
-        return self.closes + self.panel.decision_lag.value
+        return np.asarray(self.closes + self.panel.decision_lag.value)
 
     @cached_property
     def _nominal_rows(self) -> np.ndarray:

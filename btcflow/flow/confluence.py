@@ -70,8 +70,8 @@ def state_code(
     return np.asarray(_states(inputs, np.array([*limits, long, short]), options.min_hold_bars))
 
 
-def _flag(code: int, name: str, meaning: str) -> Metric:
-    """A state as a 0/1 score of the same window and parameters; NaN where the state is unknown."""
+def _flag(code: int, name: str, meaning: str, *, start: bool = False) -> Metric:
+    """A state, or its first bar, as a 0/1 score of the same window and parameters; NaN where it is unknown."""
 
     def flag(
         bars: Bars,
@@ -94,16 +94,19 @@ def _flag(code: int, name: str, meaning: str) -> Metric:
             prem_warm=prem_warm,
             exit_ratio=exit_ratio,
         )
-        return np.where(states == 0, np.nan, (states == code).astype(np.float64))
+        held = states == code
+        if start:
+            held &= np.r_[0.0, states[:-1]] != code
+        return np.where(states == 0, np.nan, held.astype(np.float64))
 
     flag.__name__ = flag.__qualname__ = name
     flag.__doc__ = f"""{meaning}
 
-    ``state_code == {code}``: see ``state_code`` for the rule and its thresholds.
+    ``state_code == {code}``{", and another state on the bar before" if start else ""}: see ``state_code``.
 
     Returns
     -------
-    (T,) float64: 1 in the state, 0 in another
+    (T,) float64: 1 {"on the first bar of the state" if start else "in the state"}, 0 elsewhere
 
     Notes
     -----
@@ -116,6 +119,14 @@ bullish = _flag(2, "bullish", "Spot leads, longs are paid and leverage is not st
 bearish = _flag(3, "bearish", "Perps rich, longs pay and leverage is expanded: fragile.")
 over_leverage_short = _flag(4, "over_leverage_short", "Leverage is extreme on the short side: squeeze risk.")
 over_leverage_long = _flag(5, "over_leverage_long", "Leverage is extreme on the long side: flush risk.")
+bullish_start = _flag(2, "bullish_start", "The market turns constructive on this bar.", start=True)
+bearish_start = _flag(3, "bearish_start", "The market turns fragile on this bar.", start=True)
+over_leverage_short_start = _flag(
+    4, "over_leverage_short_start", "Leverage becomes extreme on the short side on this bar.", start=True
+)
+over_leverage_long_start = _flag(
+    5, "over_leverage_long_start", "Leverage becomes extreme on the long side on this bar.", start=True
+)
 
 
 @numba.njit(cache=True)

@@ -70,6 +70,8 @@ class SignalState:
     conditions: tuple[ConditionState, ...]
     state: str | None
     state_since: str | None
+    state_known_from: str | None
+    forming: tuple[MetricState, ...]
     target: float
     target_since: str | None
     sentence: str
@@ -80,8 +82,12 @@ class SignalState:
         return result
 
 
-def signal_states(experiment: Experiment, at: pd.Timestamp | None = None) -> tuple[SignalState, ...]:
+def signal_states(
+    experiment: Experiment, at: pd.Timestamp | None = None, *, provisional: bool = False
+) -> tuple[SignalState, ...]:
     """The state of each timeframe, from what was known at ``at`` (default: the end of the data).
+
+    ``provisional`` adds the metrics of the bar that is still forming, apart from everything decided.
 
     Raises
     ------
@@ -91,7 +97,8 @@ def signal_states(experiment: Experiment, at: pd.Timestamp | None = None) -> tup
     strategy = strategy_of(experiment)
     panel = panel_of(experiment, load_dataset(experiment))
     values = strategy.assign(experiment.params)
-    return tuple(_state(strategy, values, _Seen(panel, frame, experiment.flow, at)) for frame in experiment.frames)
+    seen = [_Seen(panel, frame, experiment.flow, at) for frame in experiment.frames]
+    return tuple(_state(strategy, values, one, provisional=provisional) for one in seen)
 
 
 class _Seen:
@@ -103,19 +110,21 @@ class _Seen:
     def has(self, needs: Iterable[str]) -> bool:
         return set(self.options.widen(needs)) <= set(self._panel.fields)
 
-    def bars(self, needs: Iterable[str]) -> Bars:
+    def bars(self, needs: Iterable[str], *, provisional: bool = False) -> Bars:
         panel = self._panel.only(self.options.widen({*needs, "close"}))
-        bars = Bars(panel if self._at is None else panel.upto(self._at), self._timeframe, self.options)
+        bars = Bars(
+            panel if self._at is None else panel.upto(self._at), self._timeframe, self.options, provisional=provisional
+        )
         if len(bars) == 0:
             begin = _say(panel.opens[0]) if len(panel) else "later"
             raise MissingData(f"no {self._timeframe} bar had closed by then; the data begin {begin}")
         return bars
 
 
-def _state(strategy: Rule | FreeForm, values: Assignment, seen: _Seen) -> SignalState:
+def _state(strategy: Rule | FreeForm, values: Assignment, seen: _Seen, *, provisional: bool) -> SignalState:
     own = seen.bars(strategy.needs)
     targets = decide(strategy, own, [values])[:, 0]
-    state, since = _confluence(seen)
+    state, since, known_from = _confluence(seen)
     return SignalState(
         timeframe=own.timeframe,
         bar=_say(own.opens[-1]),
@@ -127,19 +136,26 @@ def _state(strategy: Rule | FreeForm, values: Assignment, seen: _Seen) -> Signal
         conditions=tuple(_conditions(strategy, values, own)),
         state=state,
         state_since=since,
+        state_known_from=known_from,
+        forming=tuple(_metrics(seen, provisional=True)) if provisional and _forms(seen) else (),
         target=float(targets[-1]),
         target_since=_say(own.decided_at[_since(targets)]),
         sentence=sentence(strategy, values, own),
     )
 
 
-def _metrics(seen: _Seen) -> list[MetricState]:
+def _forms(seen: _Seen) -> bool:
+    """True where a bar has begun and not closed."""
+    return seen.bars(("close",), provisional=True).forming
+
+
+def _metrics(seen: _Seen, *, provisional: bool = False) -> list[MetricState]:
     found = []
     for name in (*shown(seen.options.premium), *_SCORES):
         chosen, score = METRICS.get(name), _SCORES.get(name, "prem_z")
         if not seen.has(chosen.needs):
             continue
-        bars = seen.bars(chosen.needs)
+        bars = seen.bars(chosen.needs, provisional=provisional)
         found.append(
             MetricState(
                 name=name,
@@ -185,13 +201,16 @@ def _conditions(strategy: Rule | FreeForm, values: Assignment, bars: Bars) -> li
     return found
 
 
-def _confluence(seen: _Seen) -> tuple[str | None, str | None]:
+def _confluence(seen: _Seen) -> tuple[str | None, str | None, str | None]:
+    """The state, since when, and from when on there is one at all (the windows are warm)."""
     needs = METRICS.get("state_code").needs
     if not seen.has(needs):
-        return None, None
+        return None, None, None
     bars = seen.bars(needs)
     codes = bars["state_code"]
-    return STATES[int(codes[-1])], _say(bars.decided_at[_since(codes)])
+    known = np.flatnonzero(codes > 0)
+    first = _say(bars.decided_at[known[0]]) if len(known) else None
+    return STATES[int(codes[-1])], _say(bars.decided_at[_since(codes)]), first
 
 
 def _since(values: np.ndarray) -> int:

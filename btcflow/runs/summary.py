@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from btcflow.data.cycle_dates import cycle_dates
 from btcflow.rules.sentence import sentence, spelled
 from btcflow.runs.evaluate import Chosen, TimeframeAnswer
 from btcflow.runs.execute import Benchmark, Execution
@@ -172,17 +173,20 @@ def _warnings(found: Execution) -> list[str]:
         )
     if bool(main.ledger.ruined.any()):
         texts.append("The equity was used up: positions are closed and stay flat from there on.")
-    texts += _history_warnings(main)
+    texts += _history_warnings(main, real=not found.dataset.synthetic)
     return texts
 
 
-def _history_warnings(main: TimeframeAnswer) -> list[str]:
+def _history_warnings(main: TimeframeAnswer, *, real: bool) -> list[str]:
     """In words: how much of the data the longest window uses up before the first decision."""
     clock = main.ledger.clock
     waited = (int(clock.opens[0]) - int(main.bars.opens[0])) / 86_400e9
     if waited <= 0:
         return []
+    begin, work = int(main.bars.opens[0]), int(clock.opens[0])
+    missed = [one.label for one in cycle_dates("scoring") if begin <= one.day < work] if real else []
+    named = f": not the {', the '.join(missed)}" if missed else ""
     return [
         f"The first {waited:.0f} days of the data warm the windows up (from {main.bars.index[0].date()}); money is "
-        f"at work from {clock.index[0].date()}. Nothing before that day can have been flagged."
+        f"at work from {clock.index[0].date()}. Nothing before that day can have been flagged{named}."
     ]

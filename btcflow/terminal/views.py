@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from btcflow.terminal.tables import amount, number, percent, table
 
 if TYPE_CHECKING:
-    from btcflow.runs.signal_state import SignalState
+    from btcflow.runs.signal_state import MetricState, SignalState
 
 __all__ = ["run_view", "signals_view"]
 
@@ -118,20 +118,7 @@ def signals_view(states: Sequence[SignalState]) -> str:
 def _signal_block(one: SignalState) -> str:
     times = f"bar {one.bar[:16]} closed {one.closed[:16]}, decided {one.decided_at[:16]} UTC"
     head = f"{one.timeframe}  {times}, price {one.price:,.2f}"
-    metrics = table(
-        ["metric", "value", "z", "window", "sources", "newest input"],
-        [
-            [
-                one_metric.name,
-                _valued(one_metric.value, one_metric.unit),
-                number(one_metric.z),
-                str(one_metric.window),
-                str(one_metric.sources),
-                str(one_metric.newest_input)[:16],
-            ]
-            for one_metric in one.metrics
-        ],
-    )
+    metrics = _metric_table(one.metrics)
     conditions = table(
         ["condition", "side", "value", "threshold", "holds"],
         [
@@ -150,11 +137,42 @@ def _signal_block(one: SignalState) -> str:
         "",
         conditions,
         "",
-        *([f"state   {one.state} since {str(one.state_since)[:16]}"] if one.state is not None else []),
+        *_state_lines(one),
         f"target  {target} since {str(one.target_since)[:16]}",
         f"rule    {one.sentence}",
     ]
+    if one.forming:
+        lines += [
+            "",
+            "PROVISIONAL: the bar that is still open; it may change until it closes, and nothing is decided on it",
+            "",
+        ]
+        lines.append(_metric_table(one.forming))
     return "\n".join(lines)
+
+
+def _metric_table(metrics: Sequence[MetricState]) -> str:
+    rows = [
+        [
+            metric.name,
+            _valued(metric.value, metric.unit),
+            number(metric.z),
+            str(metric.window),
+            str(metric.sources),
+            str(metric.newest_input)[:16],
+        ]
+        for metric in metrics
+    ]
+    return table(["metric", "value", "z", "window", "sources", "newest input"], rows)
+
+
+def _state_lines(one: SignalState) -> list[str]:
+    if one.state is None:
+        return []
+    if one.state_known_from is None:
+        return ["state   unknown so far: the windows are not warm, so nothing can have been flagged yet"]
+    known = f"; none before {one.state_known_from[:16]}, while the windows warmed up: nothing earlier can be flagged"
+    return [f"state   {one.state} since {str(one.state_since)[:16]}{known}"]
 
 
 def _valued(value: float, unit: str) -> str:
