@@ -43,7 +43,7 @@ def lock_of(experiment: Experiment, dataset: Dataset, summary: Mapping[str, Any]
         "code": {"btcflow": btcflow.__version__, "sha256": code_digest()},
         "packages": {name: metadata.version(name) for name in _PACKAGES},
         "seed": experiment.seed,
-        "engine": "ledger",
+        "engine": "rules searched by the sweep kernel, paths traded by the exact ledger",
         "result_digest": result_digest(summary),
     }
 
