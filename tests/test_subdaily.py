@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
-from markets import panel_of, perp
+from markets import panel_of, perp, time
 
 import btcflow
+from btcflow.config.experiment import Experiment
 from btcflow.config.load import load_config
+from btcflow.config.market_data import panel_of as panel_of_experiment
 from btcflow.contracts import Trial, hold, metric_subject
+from btcflow.data.align import align
+from btcflow.data.records import Records
 from btcflow.data.simulate import simulate
 from btcflow.flow.bars import Bars
 from btcflow.flow.catalog import METRICS
 from btcflow.flow.funding import venue_funding
 from btcflow.flow.options import FlowOptions
+from btcflow.yaml_model import parse_model
 
 SPELLED = FlowOptions.model_validate(
     {
@@ -65,3 +72,46 @@ def test_a_whole_run_at_four_hours(tmp_path: Path) -> None:
     summary = btcflow.run(path, out=tmp_path / "runs").summary
     assert summary["timeframe"] == "4h"
     assert summary["in_sample"]["trades"] > 0
+
+
+def quarters(one: Records) -> Records:
+    """An hourly price series as four bars an hour, each at the hour's close; other series as they are."""
+    if one.key.kind not in ("ohlcv", "mark"):
+        return one
+    frame = one.frame.loc[one.frame.index.repeat(4)].reset_index(drop=True)
+    later = pd.to_timedelta(np.tile([0, 15, 30, 45], len(one)), unit="min")
+    stamp = frame["stamp"] + later
+    frame = frame.assign(stamp=stamp, known_at=stamp + pd.Timedelta("15min"))
+    for name in ("open", "high", "low"):
+        frame[name] = frame["close"]
+    return replace(one, key=replace(one.key, timeframe="15m"), frame=frame)
+
+
+def test_quarter_hour_data_make_quarter_hour_rows_bars_and_clock() -> None:
+    text = CONFIG.replace("4h", "15m")
+    experiment = parse_model(text, Experiment, name="x")
+    dataset = simulate(seed=6, years=0.3).map(quarters)
+    panel = panel_of_experiment(experiment, dataset)
+    assert (panel.step, panel.clock.step) == ("15m", "15m")
+    bars = Bars(panel, "15m", experiment.flow)
+    assert np.array_equal(bars.opens, panel.opens)
+    for name in ("perp_premium_raw", "funding_8h_raw"):
+        assert np.isfinite(bars[name][64:]).all(), name
+    hourly = Bars(panel_of_experiment(experiment, simulate(seed=6, years=0.3)), "1h", experiment.flow)
+    coarse = Bars(panel, "1h", experiment.flow)
+    np.testing.assert_allclose(coarse["perp_premium_raw"], hourly["perp_premium_raw"], rtol=1e-12)
+
+
+def test_a_quarter_hour_panel_keeps_the_truncation_law() -> None:
+    experiment = parse_model(CONFIG.replace("4h", "15m"), Experiment, name="x")
+    dataset = simulate(seed=6, years=0.3).map(quarters)
+    panel = panel_of_experiment(experiment, dataset)
+    cut = time("2018-03-01T10:30:00")
+    bars = Bars(panel, "15m", experiment.flow)
+    fewer = Bars(
+        align(dataset.upto(cut), panel.clock, needs=panel.fields, step="15m", as_of=cut), "15m", experiment.flow
+    )
+    rows = int((bars.decided_at <= cut.value).sum())
+    assert len(fewer) == rows > 5_000
+    for name in ("perp_premium_raw", "funding_8h_raw"):
+        assert np.array_equal(fewer[name], bars[name][:rows], equal_nan=True), name

@@ -157,8 +157,9 @@ def daily_equity_of(ledger: Ledger, start_row: int, end_row: int, column: int = 
 
 def _growth(path: np.ndarray, days: float) -> dict[str, float]:
     growth = _ratio(float(path[-1]), float(path[0]))
-    cagr = growth ** (DAYS_PER_YEAR / days) - 1.0 if growth > 0 else math.nan
-    return {"total_return": growth - 1.0, "cagr": cagr}
+    with np.errstate(over="ignore"):
+        yearly = float(np.float64(growth) ** (DAYS_PER_YEAR / days)) if growth > 0 else math.nan
+    return {"total_return": growth - 1.0, "cagr": yearly - 1.0 if math.isfinite(yearly) else math.nan}
 
 
 def risk(daily: np.ndarray) -> dict[str, float]:
