@@ -20,10 +20,11 @@ from btcflow.flow.options import FlowOptions
 from btcflow.panel import Panel
 from btcflow.rules.rule import FreeForm, Rule
 from btcflow.rules.strategies import STRATEGIES
-from btcflow.runs.evaluate import ProgressBar
+from btcflow.runs.evaluate import ProgressBar, Work
 from btcflow.runs.execute import execute
-from btcflow.runs.folder import metric_frame, write_run
+from btcflow.runs.folder import write_run
 from btcflow.runs.lock import run_id
+from btcflow.runs.shown_metrics import shown_metrics
 from btcflow.runs.summary import summarize
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def metrics(panel: Panel, timeframe: str = "1D", *, options: FlowOptions | None 
     acted on from then. Premiums in percent, funding as fractions, z in standard deviations; NaN in
     warm-up. ``frame.attrs["market"]`` says ``SIMULATED`` or ``real``.
     """
-    return _labelled(metric_frame(Bars(panel, timeframe, options)), synthetic=panel.synthetic)
+    return _labelled(shown_metrics(Bars(panel, timeframe, options)).frame, synthetic=panel.synthetic)
 
 
 def signals_matrix(
@@ -126,7 +127,7 @@ def sweep(
 
     A ``journal`` file survives an interrupt: the same call goes on where it stopped.
     """
-    found = execute(_experiment(config), journal=journal, progress=progress)
+    found = execute(_experiment(config), work=Work(journal=journal, progress=progress))
     tables = [one.trials.assign(timeframe=one.timeframe) for one in found.answers if one.trials is not None]
     whole = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
     return _labelled(whole, synthetic=found.dataset.synthetic)
@@ -138,6 +139,7 @@ def run(
     overrides: Sequence[str] = (),
     out: str | Path = "runs",
     progress: ProgressBar | None = None,
+    jobs: int = 1,
     command: str = "btcflow.run",
 ) -> Result:
     """Answer an experiment and leave a run folder with a report.
@@ -147,6 +149,7 @@ def run(
     config : a YAML file, the name of a shipped config, or an :class:`Experiment`
     overrides : ``key.path=value`` texts
     out : the folder that holds runs; the run is ``out/<name>/<id>``
+    jobs : threads of the sweep kernel; the result is the same for any number
     """
     from btcflow.report.page import render
 
@@ -156,7 +159,11 @@ def run(
     folder = Path(out) / experiment.name / identity
     journal = folder.parent / f".{identity}.journal"
     journal.parent.mkdir(parents=True, exist_ok=True)
-    found = execute(experiment, dataset=dataset, journal=journal if experiment.sweep else None, progress=progress)
+    found = execute(
+        experiment,
+        dataset=dataset,
+        work=Work(journal=journal if experiment.sweep else None, progress=progress, jobs=jobs),
+    )
     summary = summarize(found, command=command)
     write_run(found, summary, folder)
     report = render(folder)

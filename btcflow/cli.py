@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +10,8 @@ import typer
 
 from btcflow import __version__
 from btcflow.errors import BtcflowError, CheckFailed
+from btcflow.terminal.command_line import AsJson, Config, Overrides, note, say, say_json
+from btcflow.terminal.data_commands import data_app
 
 __all__ = ["app", "main"]
 
@@ -25,16 +26,9 @@ app = typer.Typer(
 config_app = typer.Typer(
     help="Check or show an experiment, or its schema.", no_args_is_help=True, rich_markup_mode=None
 )
-data_app = typer.Typer(help="Import records into the store, and list it.", no_args_is_help=True, rich_markup_mode=None)
 
 _UsageError: Any = next(one for one in typer.BadParameter.__mro__ if one.__name__ == "ClickException")
 """What the parser raises for a wrong command line; typer does not export its root."""
-
-Config = Annotated[str, typer.Argument(metavar="CONFIG", help="a YAML file, or the name of a shipped config")]
-Overrides = Annotated[
-    list[str] | None, typer.Option("--set", "-s", metavar="KEY=VALUE", help="set a value of the config")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="print one JSON document")]
 
 
 @app.command()
@@ -43,6 +37,7 @@ def run(
     overrides: Overrides = None,
     out: Annotated[Path, typer.Option(help="folder that holds the runs")] = Path("runs"),
     strategies: Annotated[Path | None, typer.Option(help="a folder of strategies of your own")] = None,
+    jobs: Annotated[int, typer.Option("--jobs", metavar="N", min=1, help="threads of the sweep kernel")] = 1,
     open_report: Annotated[bool, typer.Option("--open", help="open the report in a browser")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -53,13 +48,18 @@ def run(
 
     _add_strategies(strategies)
     result = run_experiment(
-        config, overrides=overrides or (), out=out, progress=terminal_progress, command=_command(config, overrides)
+        config,
+        overrides=overrides or (),
+        out=out,
+        progress=terminal_progress,
+        jobs=jobs,
+        command=_command(config, overrides),
     )
     if as_json:
-        _print_json({**result.summary, "folder": str(result.folder), "report": str(result.report)})
+        say_json({**result.summary, "folder": str(result.folder), "report": str(result.report)})
     else:
-        _print(run_view(result.summary))
-        _print(f"\nreport  {result.report}")
+        say(run_view(result.summary))
+        say(f"\nreport  {result.report}")
     if open_report:
         typer.launch(str(result.report))
 
@@ -83,9 +83,9 @@ def signals(
     _add_strategies(strategies)
     states = signal_states(load_config(config, overrides=overrides or ()), _time(at), provisional=provisional)
     if as_json:
-        _print_json({"schema": "btcflow.signals/1", "timeframes": [one.plain() for one in states]})
+        say_json({"schema": "btcflow.signals/1", "timeframes": [one.plain() for one in states]})
     else:
-        _print(signals_view(states))
+        say(signals_view(states))
 
 
 @app.command()
@@ -97,9 +97,9 @@ def events(config: Config, overrides: Overrides = None, as_json: AsJson = False)
 
     studies = event_study(load_config(config, overrides=overrides or ()))
     if as_json:
-        _print_json({"schema": "btcflow.events/1", "timeframes": [one.plain() for one in studies]})
+        say_json({"schema": "btcflow.events/1", "timeframes": [one.plain() for one in studies]})
     else:
-        _print(events_view(studies))
+        say(events_view(studies))
 
 
 @app.command()
@@ -115,7 +115,7 @@ def verify(
 
     found = verify_folder(place, progress=terminal_progress)
     if as_json:
-        _print_json(
+        say_json(
             {
                 "schema": "btcflow.verify/1",
                 "same": found.same,
@@ -127,9 +127,9 @@ def verify(
         )
     else:
         for remark in found.remarks:
-            _note(f"note: {remark}")
+            note(f"note: {remark}")
         if found.same:
-            _print(f"verified  {found.folder}: the same result, digest {found.found[:16]}")
+            say(f"verified  {found.folder}: the same result, digest {found.found[:16]}")
     if not found.same:
         raise CheckFailed(
             f"{found.folder}: not the same result; first difference: {found.difference or 'only in the digest'}"
@@ -146,7 +146,7 @@ def list_things(
     from btcflow.terminal.listings import listing
 
     _add_strategies(strategies)
-    _print(listing(what, runs))
+    say(listing(what, runs))
 
 
 @app.command()
@@ -166,10 +166,10 @@ def check(
     """Prove that metrics and strategies do not look ahead, and keep the other laws; on a simulated market."""
     from btcflow.terminal.checks import checked, traps_tried
 
-    tell = None if as_json else _print
+    tell = None if as_json else say
     document, wrong = traps_tried(tell) if traps else checked(named or (), timeframe or (), tell)
     if as_json:
-        _print_json(document)
+        say_json(document)
     if wrong:
         raise CheckFailed(wrong)
 
@@ -185,7 +185,7 @@ def new_file(
     """Write one file that works, to begin with."""
     from btcflow.terminal.starters import write_starter
 
-    _print(write_starter(what, name, folder))
+    say(write_starter(what, name, folder))
 
 
 @app.command()
@@ -194,9 +194,31 @@ def doctor() -> None:
     from btcflow.terminal.doctor import examination
 
     text, healthy = examination()
-    _print(text)
+    say(text)
     if not healthy:
         raise CheckFailed("the installation lacks something; see above")
+
+
+@app.command()
+def bench(
+    quick: Annotated[bool, typer.Option("--quick", help="two cases and 2,000 sets: a few minutes")] = False,
+    growth: Annotated[bool, typer.Option("--growth", help="also: what a set costs as there are more")] = False,
+    long: Annotated[bool, typer.Option("--long", help="with --growth: up to a million sets")] = False,
+    threads: Annotated[int | None, typer.Option(metavar="N", help="default: every core")] = None,
+    cases: Annotated[str | None, typer.Option(metavar="A,B", help="1h-z, 1h-8, 1d-z, 1d-8, day-z, day-8")] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="print it as docs/benchmarks.md holds it")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Race the sweep kernel against other engines on this machine; equal numbers first, then speed."""
+    from btcflow.terminal.bench_view import bench_document, bench_markdown, bench_text
+
+    document = bench_document(quick=quick, growth=growth, long=long, threads=threads, cases=cases, tell=note)
+    if as_json:
+        say_json(document)
+    else:
+        say(bench_markdown(document) if markdown else bench_text(document))
+    if not document["equal"]:
+        raise CheckFailed("a contestant's numbers are not those of the exact ledger; see the rows marked WRONG")
 
 
 @config_app.command("check")
@@ -205,7 +227,7 @@ def config_check(config: Config, overrides: Overrides = None) -> None:
     from btcflow.config.load import load_config
 
     experiment = load_config(config, overrides=overrides or ())
-    _print(f"{config}: ok ({experiment.name}, {', '.join(experiment.frames)}, {experiment.strategy or 'inline rule'})")
+    say(f"{config}: ok ({experiment.name}, {', '.join(experiment.frames)}, {experiment.strategy or 'inline rule'})")
 
 
 @config_app.command("show")
@@ -214,7 +236,7 @@ def config_show(config: Config, overrides: Overrides = None) -> None:
     from btcflow.config.load import load_config
     from btcflow.runs.folder import experiment_yaml
 
-    _print(experiment_yaml(load_config(config, overrides=overrides or ())).rstrip())
+    say(experiment_yaml(load_config(config, overrides=overrides or ())).rstrip())
 
 
 @config_app.command("schema")
@@ -222,29 +244,7 @@ def config_schema() -> None:
     """Print the JSON schema of an experiment, for editors that check YAML as it is written."""
     from btcflow.config.experiment import Experiment
 
-    _print_json(Experiment.model_json_schema())
-
-
-@data_app.command("import")
-def data_import(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="a folder of parquet or CSV files, or one file")],
-    spec: Annotated[Path, typer.Option("--as", metavar="SPEC", help="the YAML that says what the files are")],
-    store: Annotated[Path | None, typer.Option(help="where to keep them; default: BTCFLOW_STORE or ./store")] = None,
-) -> None:
-    """Import files into the store, as a spec describes them; all of them or none."""
-    from btcflow.terminal.listings import import_files_text
-
-    _print(import_files_text(folder, spec, store))
-
-
-@data_app.command("ls")
-def data_ls(
-    store: Annotated[Path | None, typer.Option(help="the store; default: BTCFLOW_STORE or ./store")] = None,
-) -> None:
-    """List the series in the store."""
-    from btcflow.terminal.listings import store_text
-
-    _print(store_text(store))
+    say_json(Experiment.model_json_schema())
 
 
 app.add_typer(config_app, name="config")
@@ -253,7 +253,7 @@ app.add_typer(data_app, name="data")
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        _print(f"btcflow {__version__}")
+        say(f"btcflow {__version__}")
         raise typer.Exit
 
 
@@ -271,15 +271,15 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
     except BtcflowError as error:
-        _note(_told(error))
+        note(_told(error))
         code = error.exit_code
     except KeyboardInterrupt:
-        _note("interrupted")
+        note("interrupted")
         code = 130
     except typer.Abort:
         code = 130
     except OSError as error:
-        _note(f"error: {error.filename or 'the system'}: {error.strerror or error}")
+        note(f"error: {error.filename or 'the system'}: {error.strerror or error}")
         code = 74
     except _UsageError as error:
         error.show()
@@ -316,15 +316,3 @@ def _time(text: str | None) -> Any:
 
 def _command(config: str, overrides: list[str] | None) -> str:
     return " ".join(["btcflow run", config, *[f"-s {one}" for one in overrides or ()]])
-
-
-def _print(text: str) -> None:
-    typer.echo(text)
-
-
-def _note(text: str) -> None:
-    typer.echo(text, err=True)
-
-
-def _print_json(value: dict[str, Any]) -> None:
-    typer.echo(json.dumps(value, indent=2, allow_nan=False))

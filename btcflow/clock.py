@@ -7,7 +7,7 @@ signal was computed on.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -34,9 +34,12 @@ class Clock:
     open, high, low, close, volume : (N,) float64, quote currency; volume in BTC
     funding : (N,) float64: quote currency that one BTC long pays for the settlements with
         ``open < settlement <= close`` of the bar: sum of rate * spacing / rate_hours * price, where
-        price is the mark at the settlement if a mark series is configured, else the bar's close
+        price is the mark at the settlement if a mark series is configured, else the bar's close.
+        On an inverse contract: BTC that one USD long pays, sum of rate * spacing / rate_hours / price
     settlements : (N,) int64: how many settlements fell into the bar
     notes : what a reader must know (missing settlements reported, settlements inside coarse bars)
+    mark_low, mark_high : (N,) float64: extremes of the venue's mark price in each bar, which decide over
+        liquidation; None where the data hold no marks
     """
 
     instrument: Instrument
@@ -50,10 +53,12 @@ class Clock:
     funding: Array
     settlements: Array
     notes: tuple[str, ...] = field(default=())
+    mark_low: Array | None = None
+    mark_high: Array | None = None
 
     def __post_init__(self) -> None:
-        for name in _COLUMNS:
-            getattr(self, name).setflags(write=False)
+        for values in self._columns().values():
+            values.setflags(write=False)
 
     def __len__(self) -> int:
         return len(self.opens)
@@ -62,6 +67,16 @@ class Clock:
     def index(self) -> pd.DatetimeIndex:
         """Bar opens, tz-aware UTC; shape (N,)."""
         return pd.DatetimeIndex(pd.to_datetime(self.opens, unit="ns", utc=True), name="open_time")
+
+    @property
+    def worst_low(self) -> Array:
+        """The price that decides over a long in each bar: the mark's low where known, else the bar's; (N,)."""
+        return self.low if self.mark_low is None else self.mark_low
+
+    @property
+    def worst_high(self) -> Array:
+        """The price that decides over a short in each bar: the mark's high where known, else the bar's; (N,)."""
+        return self.high if self.mark_high is None else self.mark_high
 
     @property
     def closes_at(self) -> Array:
@@ -94,7 +109,13 @@ class Clock:
 
     def rows(self, keep: Array) -> Clock:
         """The bars where ``keep`` is true."""
-        return replace(self, **{name: getattr(self, name)[keep] for name in _COLUMNS})
+        cut: dict[str, Any] = {name: values[keep] for name, values in self._columns().items()}
+        return replace(self, **cut)
+
+    def _columns(self) -> dict[str, Array]:
+        """Every column the clock carries."""
+        named = {name: getattr(self, name) for name in _COLUMNS}
+        return {name: values for name, values in named.items() if values is not None}
 
 
-_COLUMNS = ("opens", "open", "high", "low", "close", "volume", "funding", "settlements")
+_COLUMNS = ("opens", "open", "high", "low", "close", "volume", "funding", "settlements", "mark_low", "mark_high")

@@ -29,6 +29,7 @@ __all__ = [
     "ContractError",
     "DataError",
     "MissingData",
+    "NotInData",
     "NotOffered",
     "StoreError",
     "UnknownName",
@@ -76,6 +77,10 @@ class MissingData(DataError):
     """The data asked for are not there."""
 
     exit_code = 66
+
+
+class NotInData(MissingData):
+    """The config names something that the data do not hold: never passed over, whoever reads it."""
 
 
 class BadRecords(DataError):

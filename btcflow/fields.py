@@ -52,6 +52,18 @@ KINDS = {
             meaning="the venue's mark price in the quote currency",
         ),
         Kind(
+            name="index",
+            columns=("open", "high", "low", "close"),
+            stamps="bar_open",
+            meaning="the spot index the venue's perpetual follows, in the quote currency",
+        ),
+        Kind(
+            name="taker_volume",
+            columns=("buy",),
+            stamps="bar_open",
+            meaning="volume of the bar that takers bought, in BTC; what they sold is the bar's volume less this",
+        ),
+        Kind(
             name="premium_index",
             columns=("open", "high", "low", "close"),
             stamps="bar_open",

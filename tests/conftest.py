@@ -1,9 +1,13 @@
-"""What many tests read: one simulated market."""
+"""What many tests use: one simulated market, and the command line."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+
 import pytest
 
+from btcflow.cli import main
 from btcflow.data.records import Dataset
 from btcflow.data.simulate import simulate
 
@@ -12,3 +16,17 @@ from btcflow.data.simulate import simulate
 def dataset() -> Dataset:
     """A year and a half of the simulated market, hourly; venues join at day 240 and day 430."""
     return simulate(seed=7, years=1.5)
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """``btcflow`` with these arguments: its exit code, stdout and stderr."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["btcflow", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        out = capsys.readouterr()
+        return int(stopped.value.code or 0), out.out, out.err
+
+    return run

@@ -18,6 +18,7 @@ from btcflow.engine.market import Market
 from btcflow.engine.signals import clock_targets
 from btcflow.flow.bars import Bars
 from btcflow.flow.options import FlowOptions
+from btcflow.instrument import Instrument
 from btcflow.rules.rule import SIDES, Assignment, Condition, Parameter, Rule, integer, number
 from btcflow.stats.performance import performance
 
@@ -34,10 +35,18 @@ SCORES = ("fund_z", "oi_z", "prem_z", "oi_change_z", "bar_return", "funding_apr"
 FULL = (
     *("start_equity", "end_equity", "total_return", "cagr", "volatility", "sharpe", "sortino", "calmar"),
     *("max_drawdown", "trades", "turnover", "exposure", "price", "funding", "fees", "slippage"),
-    *("win_rate", "profit_factor", "average_hold_hours", "max_drawdown_daily"),
+    *("win_rate", "profit_factor", "average_hold_hours", "daily_skew", "daily_kurtosis", "liquidations"),
+    *("max_drawdown_daily", "max_drawdown_days"),
 )
 """Every number the kernel shares with ``performance``."""
-BASIC = FULL[:-1]
+TIERS = (
+    ((0.0, 0.005),),
+    ((0.0, 0.0001),),
+    ((0.0, 0.004), (50_000.0, 0.01), (300_000.0, 0.05)),
+    ((0.0, 0.0213), (100_000.0, 0.5)),
+)
+"""Maintenance margins: common, hardly any, in steps, and prohibitive for the large."""
+BASIC = FULL[:-2]
 
 
 class WrittenBars:
@@ -90,8 +99,10 @@ def daily(clock: Clock) -> Clock:
         step="1D",
         opens=clock.opens[first],
         open=clock.open[first],
-        high=clock.high[last],
-        low=clock.low[last],
+        high=np.maximum.reduceat(clock.high, first)[: len(first)],
+        low=np.minimum.reduceat(clock.low, first)[: len(first)],
+        mark_high=None if clock.mark_high is None else np.maximum.reduceat(clock.mark_high, first)[: len(first)],
+        mark_low=None if clock.mark_low is None else np.minimum.reduceat(clock.mark_low, first)[: len(first)],
         close=clock.close[last],
         volume=clock.volume[first],
         funding=np.add.reduceat(clock.funding, first)[: len(first)],
@@ -119,6 +130,8 @@ def random_market(random: np.random.Generator, *, calm: bool = False) -> Market:
         exposure=float(random.choice([0.0, 0.3, 1.0, 1.0, 1.0])),
         leverage=float(random.choice([1.0, 1.0, 3.0, 25.0])),
         capital=float(random.choice([5_000.0, 100_000.0])),
+        maintenance=TIERS[random.integers(len(TIERS))],
+        liquidation_fee=float(random.choice([0.0, 0.005, 0.02])),
     )
 
 
@@ -190,12 +203,14 @@ def shortest(clock: Clock, market: Market) -> int:
     return 1 if market.gross * float(moves.max()) < 0.03 else 48
 
 
-def written_case(seed: int, hours: int) -> tuple[WrittenBars, Clock]:
+def written_case(seed: int, hours: int, *, spot: bool = False) -> tuple[WrittenBars, Clock]:
     """A small clock with gaps, and a few dozen decisions at any time around it."""
     random = np.random.default_rng(seed)
     step = 0.002 if hours < 48 else float(random.choice([0.002, 0.02]))
     clock = clock_of(toy_market(seed, hours, step=step))
     assert clock.opens[0] == START
+    if spot:
+        clock = replace(clock, instrument=Instrument(venue="toy", symbol="SPOT", role="spot"))
     return WrittenBars(seed + 1, clock, int(random.integers(1, 200))), clock
 
 

@@ -279,3 +279,36 @@ def _summary(
         "warnings": ["the out-of-sample part is shorter than a year"],
         "command": "btcflow run configs/demo.yaml",
     }
+
+
+COINS = 1e-4
+"""What one unit of the quote currency is worth in a run made by :func:`in_btc`."""
+
+
+def in_btc(made: Made) -> Made:
+    """The same run of an inverse contract: its money in BTC, the first trade that ended closed by the venue."""
+    frames = {name: frame.copy() for name, frame in made.frames.items()}
+    money = ("price_pnl", "funding", "fees", "slippage", "net", "equity", "buy_and_hold", "equity_3D")
+    for name in ("equity", "ledger", "trades"):
+        held = [column for column in money if column in frames[name].columns]
+        frames[name][held] *= COINS
+    ended = int(np.flatnonzero(~frames["trades"]["open"])[0])
+    frames["trades"]["net_usd"] = frames["trades"]["net"] * 9_000.0
+    frames["trades"]["liquidated"] = np.arange(len(frames["trades"])) == ended
+    frames["equity"] = frames["equity"].drop(columns="spot")
+    summary = copy.deepcopy(made.summary)
+    summary["attribution"] = {
+        name: {part: COINS * value for part, value in parts.items()} for name, parts in summary["attribution"].items()
+    }
+    summary["market"] |= {"capital": COINS * CAPITAL, "settlement": "BTC"}
+    worth = {"start_equity": 100_000.0, "end_equity": 110_000.0, "total_return": 0.1}
+    summary["in_quote"] = {"currency": "USD", "in_sample": worth, "out_of_sample": worth}
+    row = {"total_return": 0.2, "sharpe": 0.4, "max_drawdown": -0.1, "slippage": -0.01}
+    none = dict.fromkeys(row)
+    counts = {"skipped_orders": 3, "liquidations": 1}
+    summary["capacity"] = [
+        {"capital": 1e5, **row, **counts, "refused": ""},
+        {"capital": 1e13, **none, **counts, "refused": "market.impact is 1.0: the order would slip by its whole price"},
+    ]
+    del summary["benchmark"]["spot"]
+    return Made(summary=summary, frames=frames)

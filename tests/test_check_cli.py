@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from btcflow.cli import main
 from btcflow.config.experiment import Experiment
 from btcflow.contracts import LAWS
 from btcflow.flow.catalog import METRICS
@@ -59,18 +58,6 @@ def target(bars, values):
 
 peek = FreeForm(name="peek", claim="The future pays.", function=target, needs=("close",))
 '''
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["btcflow", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        out = capsys.readouterr()
-        return int(stopped.value.code or 0), out.out, out.err
-
-    return run
 
 
 def written(path: Path, text: str) -> Path:

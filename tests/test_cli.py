@@ -11,8 +11,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from btcflow.cli import main
-
 Call = Callable[..., tuple[int, str, str]]
 
 CONFIG = """\
@@ -22,18 +20,6 @@ timeframe: 1D
 strategy: funding_fade
 params: {window: 60, entry_z: 1.0}
 """
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["btcflow", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        out = capsys.readouterr()
-        return int(stopped.value.code or 0), out.out, out.err
-
-    return run
 
 
 @pytest.fixture
@@ -181,7 +167,6 @@ def test_a_strategy_from_a_folder_of_ones_own(config: Path, tmp_path: Path) -> N
         ("timeframe=15m", 78, "finer than the data"),
         ("timeframe=4h", 78, "has no entry for 4h"),
         ("market.leverage=0.5", 78, "expected a multiple of equity"),
-        ("market.instrument=sim_bravo:BTCUSD", 78, "inverse contract"),
         ("market.instrument=sim_alpha:BTCUSD", 78, "did you mean"),
         ("universe.perp=[sim_alfa:BTCUSDT]", 78, "did you mean 'sim_alpha:BTCUSDT'"),
         ("oi.source=vendor:nobody", 66, "holds the aggregates: none"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -93,6 +95,49 @@ def test_the_simulated_clock_pays_what_a_loop_over_its_settlements_pays(dataset:
     np.testing.assert_allclose(clock.funding, paid, rtol=1e-12, atol=0)
 
 
+# --- marks that decide over liquidation -----------------------------------------------------------------
+
+
+def with_wicks(series: Records, low: list[float], high: list[float]) -> Records:
+    return replace(series, frame=series.frame.assign(low=low, high=high))
+
+
+def test_bars_covered_by_marks_carry_their_extremes_and_the_others_their_own() -> None:
+    daily = with_wicks(bars_series(A, [100.0, 100.0], timeframe="1D"), [80.0, 81.0], [120.0, 121.0])
+    hours = [100.0] * 24 + [NAN] + [100.0] * 23
+    low, high = [95.0] * 47, [105.0] * 47
+    low[7], high[11] = 90.0, 110.0
+    marks = with_wicks(bars_series(A, hours, kind="mark"), low, high)
+    clock = clock_of(daily, settlements(A, dict.fromkeys(range(8, 49, 8), 0.001)), marks)
+    assert (clock.worst_low.tolist(), clock.worst_high.tolist()) == ([90.0, 81.0], [110.0, 121.0])
+    assert any("lowest and highest mark price in 1 of 2 clock bars, else against" in note for note in clock.notes)
+    assert clock.rows(np.array([False, True])).worst_low.tolist() == [81.0]
+
+
+def test_marks_coarser_than_the_clock_or_without_extremes_decide_nothing() -> None:
+    events = settlements(A, {8: 0.001, 16: 0.001, 24: 0.001})
+    coarse = clock_of(bars_series(A, DAY), events, bars_series(A, [100.0], kind="mark", timeframe="1D"))
+    assert coarse.mark_low is None
+    assert coarse.worst_high.tolist() == coarse.high.tolist()
+    assert not any("liquidation" in note for note in coarse.notes)
+    bare = with_wicks(bars_series(A, [50.0] * 24, kind="mark"), [NAN] * 24, [NAN] * 24)
+    clock = clock_of(bars_series(A, DAY), events, bare)
+    assert clock.worst_low.tolist() == clock.low.tolist()
+    assert any("in 0 of 24 clock bars" in note for note in clock.notes)
+
+
+def test_the_extremes_of_marks_equal_a_loop_over_them(dataset: Dataset) -> None:
+    clock = make_clock(dataset, TRADED)
+    marks = dataset.find(TRADED, "mark")
+    at = dict(zip(marks.stamp.tolist(), zip(marks.column("low"), marks.column("high"), strict=True), strict=True))
+    pairs = [
+        at.get(int(open_), (low, high)) for open_, low, high in zip(clock.opens, clock.low, clock.high, strict=True)
+    ]
+    assert clock.worst_low.tolist() == [low for low, _ in pairs]
+    assert clock.worst_high.tolist() == [high for _, high in pairs]
+    assert any("tested against the lowest and highest mark price" in note for note in clock.notes)
+
+
 # --- what is missing ----------------------------------------------------------------------------------
 
 
@@ -107,7 +152,7 @@ def test_the_simulated_clock_pays_what_a_loop_over_its_settlements_pays(dataset:
 )
 def test_a_missing_settlement_is_refused_wherever_it_is(kept: list[int], count: int, hole: str) -> None:
     with pytest.raises(
-        BadRecords, match=f"about {count} settlements missing, first hole {hole}; .*missing_funding: report"
+        BadRecords, match=f"about {count} settlements? missing, first hole {hole}; .*missing_funding: report"
     ):
         clock_of(bars_series(A, DAY), settlements(A, dict.fromkeys(kept, 0.001)))
 
@@ -115,12 +160,12 @@ def test_a_missing_settlement_is_refused_wherever_it_is(kept: list[int], count: 
 def test_a_missing_settlement_is_reported_where_the_config_asks_for_it() -> None:
     clock = clock_of(bars_series(A, DAY), settlements(A, {8: 0.001, 24: 0.001}), missing_funding="report")
     assert clock.settlements.sum() == 2
-    assert any("about 1 funding settlements of a:BTCUSDT-PERP are missing (first hole" in note for note in clock.notes)
+    assert any("about 1 funding settlement of a:BTCUSDT-PERP is missing (first hole" in note for note in clock.notes)
 
 
 def test_a_first_settlement_that_is_overdue_is_missing_though_the_next_is_near() -> None:
     """From an open at 04:00 the settlement of 08:00 is due; with 16:00 first, one is lost."""
-    with pytest.raises(BadRecords, match="about 1 settlements missing"):
+    with pytest.raises(BadRecords, match="about 1 settlement missing"):
         clock_of(bars_series(A, DAY[:20], start="2024-01-01 04:00"), settlements(A, {16: 0.001, 24: 0.001}))
 
 
@@ -149,13 +194,13 @@ def test_a_perpetual_without_any_settlement_is_refused_even_if_holes_are_reporte
 # --- what is traded -----------------------------------------------------------------------------------
 
 
-def test_an_inverse_instrument_is_refused_as_the_traded_one() -> None:
+def test_a_dollar_of_an_inverse_contract_pays_its_funding_in_btc() -> None:
     inverse = perp("bitmex", margin="inverse", oi_unit="usd")
-    with pytest.raises(
-        ConfigError, match=r"bitmex:BTCUSD-PERP is an inverse contract, settled in BTC; expected a linear"
-    ) as caught:
-        clock_of(bars_series(inverse, DAY), settlements(inverse, {8: 0.001}))
-    assert caught.value.exit_code == 78
+    marks = bars_series(inverse, [50.0] * 8 + [NAN] * 16, kind="mark")
+    events = settlements(inverse, {8: 0.001, 16: -0.002, 24: 0.003}, rate_hours=4)
+    clock = clock_of(bars_series(inverse, DAY), events, marks)
+    assert clock.funding[[7, 15, 23]] == pytest.approx([2 * 0.001 / 50, 2 * -0.002 / 115, 2 * 0.003 / 123])
+    assert clock.settlements.sum() == 3
 
 
 def test_a_vendors_aggregate_is_refused_as_the_traded_one() -> None:

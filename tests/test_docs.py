@@ -41,7 +41,14 @@ README, CONTRIBUTING = ROOT / "README.md", ROOT / "CONTRIBUTING.md"
 DEFINITIONS, CONFIG = ROOT / "docs" / "definitions.md", ROOT / "docs" / "config.md"
 DOCUMENTS = (README, CONTRIBUTING, DEFINITIONS, CONFIG)
 
-LINKED = {"www.apache.org", "www.tradingview.com", "www.w3.org", "doi.org", "127.0.0.1", "localhost"}
+LINKED = {
+    *("www.apache.org", "www.tradingview.com", "www.w3.org", "doi.org", "127.0.0.1", "localhost"),
+    *("data.binance.vision", "s3-ap-northeast-1.amazonaws.com", "public.bybit.com"),
+    *("datasets.tardis.dev", "s3.amazonaws.com", "example.invalid"),
+    *("www.binance.com", "developers.binance.com", "docs.bitfinex.com", "bybit-exchange.github.io"),
+    *("docs.deribit.com", "www.bitget.com", "www.gate.com", "hyperliquid.gitbook.io", "www.htx.com"),
+    *("docs.kraken.com", "www.okx.com"),
+}
 """Hosts a tracked file may name; a package registry is not among them."""
 BINARY = {".parquet", ".feather", ".arrow", ".h5", ".zip", ".gz", ".xlsx", ".pkl", ".npy", ".npz"}
 LARGEST = 1_000_000

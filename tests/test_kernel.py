@@ -31,6 +31,7 @@ from kernel_draws import (
 )
 from toys import clock_of, toy_market
 
+import btcflow
 from btcflow.clock import Clock
 from btcflow.config.load import load_config
 from btcflow.config.market_data import load_dataset, panel_of
@@ -109,9 +110,9 @@ def test_on_the_simulated_market_every_number_is_that_of_the_ledger(
 @law
 @given(seed=seeds, hours=st.integers(1, 400))
 def test_with_made_up_scores_and_times_every_number_is_that_of_the_ledger(seed: int, hours: int) -> None:
-    """NaN, infinite and tied scores; several decisions before one fill; clocks with holes."""
+    """NaN, infinite and tied scores; several decisions before one fill; clocks with holes; spot and perpetuals."""
     random = np.random.default_rng(seed)
-    bars, clock = written_case(seed, hours)
+    bars, clock = written_case(seed, hours, spot=seed % 3 == 0)
     rule, market = random_rule(random, spread=1.0), random_market(random, calm=hours < 48)
     sets = random_sets(random, rule, 3)
     segments = random_segments(random, 0, len(clock), shortest(clock, market))
@@ -123,21 +124,23 @@ def test_with_made_up_scores_and_times_every_number_is_that_of_the_ledger(seed: 
 
 
 def test_the_draws_reach_what_they_are_for() -> None:
-    """Some sets trade often, some are ruined or owe money for a while, some never trade."""
-    trades, under, ruined = [], [], []
+    """Some sets trade often, some are liquidated, ruined or owe money for a while, some never trade."""
+    trades, under, ruined, taken = [], [], [], []
     for seed in range(150):
         random = np.random.default_rng(seed)
-        bars, _ = written_case(seed, 300)
+        bars, _ = written_case(seed, 300, spot=seed % 2 == 0)
         rule = random_rule(random, spread=1.0)
         found = sweep_kernel(rule, bars, random_sets(random, rule, 1), random_market(random))  # type: ignore[arg-type]
         trades.append(int(found.trades[0, 0]))
         under.append(bool(found.max_drawdown[0, 0] < -1.0))
         ruined.append(bool(found.ruined[0]))
+        taken.append(bool(found.liquidations[0, 0] > 0))
     assert max(trades) > 15
     assert sum(one > 5 for one in trades) > 30
     assert 10 < trades.count(0) < 100
     assert 2 <= sum(ruined) <= 50
     assert 2 <= sum(under) <= 50
+    assert 5 <= sum(taken) <= 50
 
 
 @few
@@ -146,7 +149,7 @@ def test_each_set_alone_equals_the_batch_bit_for_bit(seed: int, hours: int) -> N
     random = np.random.default_rng(seed)
     bars, clock = written_case(seed, hours)
     rule, market = random_rule(random, spread=1.0), random_market(random)
-    sets = random_sets(random, rule, 9)
+    sets = random_sets(random, rule, 24)  # enough of them to share spans
     segments = random_segments(random, 0, len(clock))
 
     run = SweepKernel(rule, bars, market, segments).run  # type: ignore[arg-type]
@@ -155,7 +158,7 @@ def test_each_set_alone_equals_the_batch_bit_for_bit(seed: int, hours: int) -> N
     assert all(same_bits(run([one]), batch, k) for k, one in enumerate(sets))
     assert same_bits(run(sets, threads=3), batch)
     assert same_bits(run(sets, bitmap_bytes=1), batch)
-    order = random.permutation(9)
+    order = random.permutation(24)
     mixed = run([sets[k] for k in order])
     assert all(same_bits(run([sets[k]]), mixed, at) for at, k in enumerate(order))
 
@@ -278,18 +281,20 @@ def test_compiled_functions_call_none_of_another_file() -> None:
     """Numba's disk cache would go on using what the other file no longer says."""
     folder = Path(kernel.__file__).parent
     compiled = [path for path in sorted(folder.glob("*.py")) if "@njit" in path.read_text(encoding="utf-8")]
-    assert [path.name for path in compiled] == ["bits.py", "money.py", "walk.py"]
-    assert [path.name for path in compiled if "btcflow" in _imports(path)] == []
+    assert [path.name for path in compiled] == ["bits.py", "floor.py", "money.py", "numbers.py", "walk.py"]
+    assert [path.name for path in compiled if any("njit" in source for source in _imported_sources(path))] == []
 
 
-def _imports(path: Path) -> set[str]:
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found |= {one.name.split(".")[0] for one in node.names}
-        if isinstance(node, ast.ImportFrom):
-            found.add(str(node.module).split(".")[0])
-    return found
+def _imported_sources(path: Path) -> list[str]:
+    """The source of every file of the package that a file imports."""
+    names = [
+        str(node.module)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom)
+    ]
+    root = Path(btcflow.__file__).parent.parent
+    files = [root / (name.replace(".", "/") + ".py") for name in names if name.startswith("btcflow.")]
+    return [file.read_text(encoding="utf-8") for file in files]
 
 
 # ---------------------------------------------------------------- bad input
@@ -335,7 +340,7 @@ def test_a_price_that_is_not_positive_is_refused() -> None:
 @given(seed=seeds, hours=st.integers(1, 900))
 def test_many_more_draws_equal_the_ledger(seed: int, hours: int) -> None:
     random = np.random.default_rng(seed)
-    bars, clock = written_case(seed, hours)
+    bars, clock = written_case(seed, hours, spot=seed % 3 == 0)
     rule, market = random_rule(random, spread=1.0), random_market(random, calm=hours < 48)
     sets = random_sets(random, rule, 2)
     segments = random_segments(random, 0, len(clock), shortest(clock, market))

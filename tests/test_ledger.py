@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,24 +7,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracles import HOUR, ToyMarket, reference_ledger, targets_on_clock, worst_drawdown
 from toys import MONEY, START, clock_of, near, toy_market, toy_targets
+from wild import ROWS, same_bits
 
 from btcflow.engine.execution import fill_rows, on_clock
-from btcflow.engine.ledger import Ledger, daily_equity, midnights, settle
+from btcflow.engine.ledger import daily_equity, midnights, settle
 from btcflow.engine.market import Market
 from btcflow.engine.trades import trades
 from btcflow.errors import BadRecords, ConfigError, ContractError
+from btcflow.instrument import Instrument
 
 FREE = Market(fee=0.0, slippage=0.0)
-ROWS = ("quantity", *MONEY, "equity")
 
 law = settings(derandomize=True, max_examples=60, deadline=None)
 seeds = st.integers(0, 2**31)
-
-
-def same_bits(left: Ledger, right: Ledger) -> bool:
-    rows = all(getattr(left, name).tobytes("F") == getattr(right, name).tobytes("F") for name in ROWS)
-    orders = all(np.array_equal(getattr(left.orders, name), getattr(right.orders, name)) for name in vars(left.orders))
-    return rows and orders and np.array_equal(left.ruined_at, right.ruined_at)
 
 
 # ---------------------------------------------------------------- oracle
@@ -361,14 +358,16 @@ def test_an_order_filled_at_a_settlement_does_not_pay_it_and_the_position_before
     assert leaving.funding[:, 0].tolist() == [-1_000.0, 0.0, 0.0]
 
 
-def test_a_column_without_equity_is_closed_at_its_next_order_and_stays_flat():
+def test_a_spot_short_without_equity_is_closed_at_its_next_order_and_stays_flat():
     opened = [START + i * HOUR for i in range(5)]
-    clock = clock_of(ToyMarket(opened, [100.0, 40.0, 40.0, 80.0, 90.0], [40.0, 40.0, 80.0, 90.0, 100.0]))
-    ledger = settle(np.array([1.0, 1.0, -1.0, 1.0, -1.0]), clock, Market(fee=0.0, slippage=0.0, leverage=2.0))
+    toy = ToyMarket(opened, [100.0, 140.0, 160.0, 80.0, 90.0], [140.0, 160.0, 80.0, 90.0, 100.0])
+    clock = replace(clock_of(toy), instrument=Instrument(venue="toy", symbol="BTCUSD", role="spot"))
+    ledger = settle(np.array([-1.0, -1.0, 1.0, 1.0, -1.0]), clock, Market(fee=0.0, slippage=0.0, leverage=2.0))
     assert ledger.ruined.tolist() == [True]
     assert ledger.ruined_at.tolist() == [2]
-    assert ledger.quantity[:, 0].tolist() == [2_000.0, 2_000.0, 0.0, 0.0, 0.0]
-    assert (ledger.equity[:, 0] == -20_000.0).all()
+    assert ledger.quantity[:, 0].tolist() == [-2_000.0, -2_000.0, 0.0, 0.0, 0.0]
+    assert (ledger.equity[1:, 0] == -20_000.0).all()
+    assert ledger.liquidations.tolist() == [0]
     assert len(ledger.orders) == 2
     assert ledger.head(2).ruined.tolist() == [False]
     assert len(trades(ledger)) == 1

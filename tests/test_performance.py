@@ -46,7 +46,6 @@ def test_every_number_equals_its_formula_on_plain_lists(seed, bars):
     assert near(got.total_return, path[-1] / path[0] - 1)
     assert math.isclose(got.cagr, (path[-1] / path[0]) ** (1 / years) - 1, rel_tol=1e-9)
     assert near(got.max_drawdown, worst_drawdown(path))
-    assert near(got.max_drawdown_days, longest_below_peak(path, times) / (24 * HOUR))
     assert near(got.exposure, np.mean([quantity != 0 for quantity in ledger.quantity[start:end, 1]]))
     assert near(got.price + got.funding + got.fees + got.slippage, path[-1] - path[0])
     assert near(got.funding_fraction, ledger.funding[start:end, 1].sum() / path[0])
@@ -58,6 +57,8 @@ def test_every_number_equals_its_formula_on_plain_lists(seed, bars):
     midnights = [instant for instant in range(times[0] // day * day, times[-1] + 1, day) if instant >= times[0]]
     closed = list(zip(clock.closes_at.tolist(), equity, strict=True))
     marks = [[100_000.0, *(value for close, value in closed if close <= instant)][-1] for instant in midnights]
+    waited = longest_below_peak([path[0], *marks], [times[0], *midnights], times[-1])
+    assert near(got.max_drawdown_days, waited / day)
     daily = [after / before - 1 for before, after in itertools.pairwise(marks)]
     if len(daily) < 2 or max(daily) - min(daily) < 1e-12:
         assert math.isnan(got.sharpe)
@@ -119,7 +120,7 @@ def test_four_days_by_hand():
     assert near(got.sharpe, daily.mean() / daily.std(ddof=1) * np.sqrt(365))
     assert near(got.sortino, 0.05 / np.sqrt(0.01 / 4) * np.sqrt(365))
     assert near([got.max_drawdown, got.max_drawdown_daily], [-0.1, -0.1])
-    assert near(got.max_drawdown_days, 49 / 24)  # from 2 March 23:00, the last close at 110, to 5 March 00:00
+    assert got.max_drawdown_days == 3.0  # from 2 March 00:00, the midnight at 110, to 5 March 00:00
     assert near(got.calmar, (1.188 ** (365 / 4) - 1) / 0.1)
     assert near([got.exposure, got.turnover], [1.0, 365 / 4])
     assert (got.trades, got.win_rate, got.average_hold_hours) == (1, 1.0, 96.0)
@@ -131,7 +132,15 @@ def test_a_drawdown_inside_a_day_is_seen_on_the_clock_and_not_on_the_days():
     opened = [MIDNIGHT + i * HOUR for i in range(24)]
     got = performance(settle(np.ones(24), clock_of(ToyMarket(opened, [100.0, *closes[:-1]], closes)), FREE))
     assert near([got.max_drawdown, got.max_drawdown_daily], [-0.4, 0.0])
-    assert near(got.max_drawdown_days, 7 / 24)  # from 12:00, the last close at the peak, to 19:00
+    assert got.max_drawdown_days == 0.0  # at both midnights the equity is at its peak
+
+
+def test_time_under_water_runs_to_the_last_close_where_no_midnight_is_back_at_the_peak():
+    opened = [MIDNIGHT + (i + 6) * HOUR for i in range(40)]  # 06:00 to 22:00 of the next day
+    closes = [110.0] * 10 + [104.0] * 30
+    ledger = settle(np.ones(40), clock_of(ToyMarket(opened, [100.0, *closes[:-1]], closes)), FREE)
+    assert performance(ledger).max_drawdown_days == 0.0  # the peak at 16:00 stands at no midnight
+    assert performance(ledger, 10).max_drawdown_days == 30 / 24  # carried in at the peak, then below it to 22:00
 
 
 def test_trades_belong_to_the_stretch_they_were_entered_in_and_are_valued_at_its_end():
@@ -166,11 +175,13 @@ def test_where_no_equity_is_left_what_is_not_defined_is_nan():
     clock = clock_of(days_of_closes([100.0, 40.0, 40.0, 40.0]))
     ledger = settle(np.ones(len(clock)), clock, Market(leverage=2.0))
     whole, after = performance(ledger), performance(ledger, 72)
-    assert whole.end_equity < 0
-    assert near(whole.total_return, whole.end_equity / 100_000.0 - 1)
-    assert whole.max_drawdown < -1
+    assert (whole.end_equity, whole.total_return, whole.liquidations) == (0.0, -1.0, 1)
+    assert (whole.max_drawdown, whole.max_drawdown_daily) == (-1.0, -1.0)
+    assert whole.max_drawdown_days == 4.0  # the first fee already is below the equity carried in
+    assert near(whole.price + whole.funding + whole.fees + whole.slippage, -100_000.0)
     assert all(math.isnan(value) for value in (whole.cagr, whole.sharpe, whole.volatility, whole.calmar))
     assert all(math.isnan(value) for value in (after.total_return, after.max_drawdown, after.price_fraction))
+    assert math.isnan(after.max_drawdown_days)
 
 
 @pytest.mark.parametrize("rows", [(0, 0), (3, 2), (-1, 4), (0, 99)])

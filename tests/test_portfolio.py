@@ -1,14 +1,18 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from oracles import reference_ledger, worst_drawdown
 from toys import clock_of, near, toy_market, toy_targets
+from wild import wild_clock, wild_market
 
 from btcflow.engine.ledger import settle
 from btcflow.engine.market import Market
 from btcflow.engine.portfolio import funded_portfolio
 from btcflow.engine.trades import trades
 from btcflow.errors import ConfigError
+from btcflow.instrument import Instrument
 from btcflow.stats.performance import performance
 
 pytestmark = pytest.mark.vectorbt
@@ -183,3 +187,33 @@ def test_labels_that_do_not_fit_and_empty_ledgers_are_refused(ledger):
         funded_portfolio(ledger, LABELS[:2])
     with pytest.raises(ConfigError, match="0 bars"):
         funded_portfolio(ledger.head(0))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_value_is_the_ledgers_with_liquidations_parts_impact_and_orders_too_small(seed):
+    toy = wild_market(seed, 200)
+    toy.volume = [volume * 100 for volume in toy.volume]
+    clock = wild_clock(toy)
+    market = Market(
+        leverage=[12.0, 25.0, 100.0][seed % 3],
+        capital=1_000.0,
+        maintenance=((0.0, 0.01), (4_000.0, 0.02)),
+        liquidation_fee=[0.001, 0.005][seed % 2],
+        twap=1 + seed % 4,
+        impact=0.02,
+        min_notional=20.0,
+    )
+    ledger = settle(toy_targets(seed, len(clock), 3), clock, market)
+    assert ledger.liquidations.any()
+    portfolio = funded_portfolio(ledger)
+    assert near(portfolio.value(), ledger.equity)
+    assert near(portfolio.total_return(), ledger.equity[-1] / 1_000.0 - 1.0)
+    assert near(portfolio.total_profit(), ledger.equity[-1] - 1_000.0)
+    assert portfolio.orders.count().tolist() == ledger.orders.counts(3).tolist()
+
+
+def test_an_inverse_contract_is_refused_and_told_what_to_use():
+    inverse = Instrument(venue="toy", symbol="BTCUSD", role="perp", margin="inverse")
+    ledger = settle(TARGETS, replace(CLOCK, instrument=inverse), MARKET)
+    with pytest.raises(ConfigError, match="vectorbt knows linear contracts only; use the ledger itself"):
+        funded_portfolio(ledger)

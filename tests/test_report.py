@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from made_runs import Made, made_run
+from made_runs import COINS, Made, in_btc, made_run
 
 from btcflow.errors import BadRecords, MissingData, StoreError
 from btcflow.report import picture, render
 from btcflow.report.chart_asset import LINK, NOTICE, chart_script, script_path
+from btcflow.report.curves import curves
 from btcflow.report.run_folder import read_run
 
 HOSTILE = "</script><b>x<img src=x onerror=alert(1)>"
@@ -104,6 +105,37 @@ def test_a_simulated_market_is_marked_and_a_real_one_is_not(tmp_path: Path, synt
     assert ("SIMULATED MARKET" in page) is synthetic
     assert ('class="badge"' in page) is synthetic
     assert page.index("<title>SIMULATED") > 0 if synthetic else "<title>SIMULATED" not in page
+
+
+def test_an_account_in_btc_has_decimals_and_every_amount_its_currency(tmp_path: Path) -> None:
+    made = in_btc(made_run())
+    text = page_of(made, tmp_path)
+    net = made.summary["attribution"]["total"]["net"]
+    assert f"{abs(net):.3f} (" in text
+    assert "In BTC, after fees" in text
+    assert "The same account in USD" in text
+    assert "Capital, USD" in text
+    assert f"{10:.3f} BTC" in text
+    assert "10,000,000,000,000: market.impact is 1.0" in text
+    assert "too large" in text
+
+
+def test_trades_and_equity_in_btc_keep_their_digits(tmp_path: Path) -> None:
+    made = in_btc(made_run())
+    drawn = curves(read_run(made.write(tmp_path / "run"))).tables
+    for table, name in (("trades", "net"), ("trades", "fees"), ("equity", "equity"), ("equity", "buy_and_hold")):
+        column = drawn[table][name]
+        exact = made.frames[table][name].to_numpy()
+        assert np.abs(column.values / 10.0**column.decimals - exact).max() <= 0.5 * 10.0**-column.decimals
+        assert column.decimals >= 5, "a cent of 10 BTC at 10,000 is 1e-7 of it"
+    assert drawn["trades"]["liquidated"].values.sum() == 1
+    assert COINS * 100_000 == 10
+
+
+def test_a_folder_of_an_older_run_has_no_liquidations(tmp_path: Path) -> None:
+    drawn = curves(read_run(made_run().write(tmp_path / "run"))).tables
+    assert drawn["trades"]["liquidated"].values.sum() == 0
+    assert "net_usd" not in drawn["trades"]
 
 
 def test_the_verdict_stands_before_every_figure(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_runs import Made, made_run
+from made_runs import Made, in_btc, made_run
 
 from btcflow.report import render
 
@@ -219,6 +219,40 @@ def test_a_daily_signal_is_first_seen_on_daily_candles(browser: Any, tmp_path: P
     assert seen.data("bars") == "90"
     assert seen.page.locator("#tools button[aria-pressed=true]").first.inner_text() == "1D"
     assert seen.said == []
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_an_account_in_btc_has_decimals_and_a_liquidation_is_marked(browser: Any, tmp_path: Path, width: int) -> None:
+    made = in_btc(made_run(600, every=20))
+    seen = opened(browser, made, tmp_path, width=width)
+    assert seen.said == []
+    assert seen.page.evaluate("document.documentElement.scrollWidth") == width
+    rows = seen.page.locator("#trade-view tbody tr")
+    first = rows.nth(0).inner_text()
+    assert "liquidated" in first
+    assert "liquidated" not in rows.nth(1).inner_text()
+    trade = made.frames["trades"].iloc[0]
+    assert f"{abs(trade['net']):.3f}" in first
+    assert f"{abs(trade['net_usd']):,.0f}" in first
+    assert "Net, USD" in seen.page.locator("#trade-view thead").inner_text()
+    last = made.frames["equity"]["equity"].iloc[-1]
+    assert f"strategy {last:.3f}" in seen.page.locator("#equity-legends").inner_text()
+    for cell in seen.page.locator("#capacity tbody th").all():
+        box = cell.bounding_box()
+        assert box is not None
+        assert box["height"] < 40, "a capital stands on one line"
+
+
+def test_a_benchmark_that_lost_all_does_not_take_the_logarithmic_axis_away(browser: Any, tmp_path: Path) -> None:
+    made = made_run(9_600, every=400)
+    made.frames["equity"].loc[5_000:, "buy_and_hold"] = 0.0
+    seen = opened(browser, made, tmp_path)
+    assert seen.said == []
+    log = seen.page.locator("#equity-tools button")
+    assert (log.get_attribute("aria-pressed"), log.is_disabled()) == ("true", False)
+    log.click()
+    assert seen.said == []
+    assert "buy & hold 0 " in seen.page.locator("#equity-legends").inner_text()
 
 
 @pytest.mark.parametrize("name", ["one_bar", "no_trades", "all_nan", "bare"])

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from btcflow.data.clocks import make_clock
 from btcflow.data.crowd import funding_rate, world
 from btcflow.data.records import Dataset, Records
 from btcflow.data.simulate import LISTINGS, TRADED, Listing, simulate
@@ -171,13 +172,22 @@ def test_each_settlement_follows_from_the_venue_s_own_premium_of_the_hours_befor
     hour, spacing, seen = pd.Timedelta(hours=1).value, listing.spacing, set()
     rates = funding.column("rate")
     for stamp, rate in list(zip(funding.stamp.tolist(), rates.tolist(), strict=True))[:900]:
-        hours = [at_hour_end[stamp - back * hour] for back in range(spacing)]
+        hours = [at_hour_end[end] for back in range(spacing) if (end := stamp - back * hour) in at_hour_end]
+        assert len(hours) == spacing or stamp == funding.stamp[0], "only the first interval may be a short one"
         assert rate == pytest.approx(paid(hours) * spacing / 8, abs=1e-10)
         seen.add(int(np.sign(round(rate * 8 / spacing - 1e-4, 12))))
     assert seen == {-1, 0, 1}, "the sample must reach below, inside and above the dead zone"
     assert set(pd.DatetimeIndex(funding.frame["stamp"]).hour % spacing) == {listing.settles_at % spacing}
     assert set(funding.column("spacing_hours")) == set(funding.column("rate_hours")) == {float(spacing)}
     assert (rates == 1e-4 * spacing / 8).mean() > 0.2, "a rate in the dead zone is exactly 1 bp, not almost"
+
+
+@pytest.mark.parametrize("listing", PERPS, ids=lambda one: one.instrument.id)
+def test_every_perpetual_can_be_traded_with_no_settlement_missing(market: Dataset, listing: Listing) -> None:
+    clock = make_clock(market, listing.instrument.id, missing_funding="refuse")
+    hours = pd.DatetimeIndex(pd.to_datetime(clock.closes_at[clock.settlements > 0], utc=True)).hour
+    assert set(hours % listing.spacing) == {listing.settles_at % listing.spacing}
+    assert np.flatnonzero(clock.settlements)[0] < listing.spacing
 
 
 def btc_interest(data: Dataset, one: Records) -> pd.Series:

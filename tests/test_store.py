@@ -1,12 +1,8 @@
-"""The store: what goes in comes out, whole, whoever else is writing and whenever a writer dies."""
+"""The store: what goes in comes out, whole, and the same in gives the same bytes."""
 
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import sys
-import textwrap
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,62 +11,23 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from stored import PERP, child, contents, finished, funding, perp, series
 
-from btcflow.data.records import Records, SeriesKey
+from btcflow.data.grids import Holes
+from btcflow.data.records import SeriesKey
 from btcflow.data.store import Store, default_store_path, series_path
 from btcflow.errors import BadRecords, MissingData, StoreError
 from btcflow.fields import KINDS
-from btcflow.instrument import Instrument
-
-PERP = Instrument(venue="binance", symbol="BTCUSDT", role="perp", quote="USDT", margin="linear", oi_unit="btc")
-SPOT = Instrument(venue="binance", symbol="BTC/USDT", role="spot", quote="USDT")
-CHILD = """
-    import os, signal, sys
-    from pathlib import Path
-    sys.path.insert(0, str(Path("tests").resolve()))
-    from test_store import PERP, Store, funding, perp
-    store = Store(Path(sys.argv[1]))
-"""
 
 
-def series(
-    instrument: Instrument = SPOT,
-    kind: str = "ohlcv",
-    timeframe: str = "1h",
-    rows: int = 6,
-    seed: int = 0,
-    lag: str = "0s",
-    synthetic: bool = False,
-) -> Records:
-    rng = np.random.default_rng(seed)
-    stamp = pd.date_range("2024-01-01", periods=rows, freq="8h" if kind == "funding" else "1h", tz="UTC")
-    frame = pd.DataFrame({"stamp": stamp.as_unit("ns"), "known_at": stamp.as_unit("ns") + pd.Timedelta("1h")})
-    for name in KINDS[kind].columns:
-        frame[name] = rng.uniform(0.1, 0.9, rows)
-    key = SeriesKey(instrument.venue, instrument.symbol, kind, timeframe)
-    return Records(
-        key=key, instrument=instrument, frame=frame, source="test", lag=pd.Timedelta(lag), synthetic=synthetic
-    )
+def chunk(store: Path) -> Path:
+    """The one chunk of the funding series."""
+    (path,) = (store / series_path(funding().key)).glob("*.parquet")
+    return path
 
 
-def perp(symbol: str, seed: int = 0, rows: int = 6) -> Records:
-    return series(replace(PERP, symbol=symbol), rows=rows, seed=seed)
-
-
-def funding(seed: int = 0, rows: int = 6) -> Records:
-    return series(PERP, "funding", "8h", rows=rows, seed=seed)
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    files = [one for one in folder.rglob("*") if one.is_file() and one.name != ".lock"]
-    return {one.relative_to(folder).as_posix(): one.read_bytes() for one in files}
-
-
-def child(script: str, *arguments: object) -> subprocess.Popen[str]:
-    code = textwrap.dedent(CHILD) + textwrap.dedent(script)
-    root = Path(__file__).resolve().parents[1]
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    return subprocess.Popen(command, cwd=root, stderr=subprocess.PIPE, text=True)
+def manifest_of(store: Path) -> Path:
+    return store / series_path(funding().key) / "manifest.json"
 
 
 # -- round trip ----------------------------------------------------------------------------------
@@ -108,6 +65,13 @@ def test_an_entry_says_what_the_series_is(tmp_path: Path) -> None:
     assert (entry.first, entry.last) == (one.frame["stamp"].iloc[0], one.frame["stamp"].iloc[-1])
     assert entry.content_sha256 == one.content_hash()
     assert (entry.imported_at, entry.lag) == (at, pd.Timedelta("5min"))
+    assert (entry.vintages, entry.revised) == (1, 0)
+
+
+def test_an_entry_counts_the_bars_that_are_missing(tmp_path: Path) -> None:
+    one = series(rows=20)
+    Store(tmp_path).write(one.where(~np.isin(np.arange(20), [4, 5, 11])))
+    assert Store(tmp_path).entries()[0].gaps == Holes(missing=3, stretches=2)
 
 
 def test_the_dataset_holds_what_is_asked_for_sorted_by_key(tmp_path: Path) -> None:
@@ -121,12 +85,15 @@ def test_the_dataset_holds_what_is_asked_for_sorted_by_key(tmp_path: Path) -> No
     assert [one.key.kind for one in store.dataset(lambda entry: entry.key.kind == "funding")] == ["funding"]
 
 
-def test_files_lie_by_venue_symbol_kind_and_timeframe(tmp_path: Path) -> None:
+def test_files_lie_by_venue_symbol_kind_timeframe_and_period(tmp_path: Path) -> None:
     Store(tmp_path).write_all([series(), funding()])
+    manifests = [Store(tmp_path).manifest(one.key) for one in (series(), funding())]
+    digests = [one.chunks[0].content_sha256[:12] for one in manifests]
     assert sorted(contents(tmp_path)) == [
-        "binance/BTC%2FUSDT/ohlcv-1h.parquet",
-        "binance/BTCUSDT/funding-8h.parquet",
-        "manifest.json",
+        f"binance/BTC%2FUSDT/ohlcv-1h/2024-01-{digests[0]}.parquet",
+        "binance/BTC%2FUSDT/ohlcv-1h/manifest.json",
+        f"binance/BTCUSDT/funding-8h/2024-{digests[1]}.parquet",
+        "binance/BTCUSDT/funding-8h/manifest.json",
     ]
 
 
@@ -172,7 +139,7 @@ def test_new_content_gets_a_new_import_time_and_leaves_the_other_series_alone(tm
 def test_a_damaged_file_is_mended_by_writing_the_same_again(tmp_path: Path) -> None:
     Store(tmp_path).write(funding())
     before = contents(tmp_path)
-    (tmp_path / series_path(funding().key)).write_bytes(b"rot")
+    chunk(tmp_path).write_bytes(b"rot")
     Store(tmp_path).write(funding())
     assert contents(tmp_path) == before
 
@@ -201,8 +168,7 @@ def test_a_series_that_is_not_there_is_named_with_the_nearest_one(tmp_path: Path
 def test_a_file_that_is_not_what_was_written_is_refused(tmp_path: Path) -> None:
     Store(tmp_path / "a").write(funding(seed=1))
     Store(tmp_path / "b").write(funding(seed=2))
-    path = tmp_path / "a" / series_path(funding().key)
-    path.write_bytes((tmp_path / "b" / series_path(funding().key)).read_bytes())
+    chunk(tmp_path / "a").write_bytes(chunk(tmp_path / "b").read_bytes())
     with pytest.raises(BadRecords, match=r"content hash .*not what was written.*btcflow data import"):
         Store(tmp_path / "a").read(funding().key)
 
@@ -210,7 +176,7 @@ def test_a_file_that_is_not_what_was_written_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", [b"", b"rot", None])
 def test_a_damaged_file_is_refused(tmp_path: Path, damage: bytes | None) -> None:
     Store(tmp_path).write(funding())
-    path = tmp_path / series_path(funding().key)
+    path = chunk(tmp_path)
     path.write_bytes(path.read_bytes()[:-40] if damage is None else damage)
     with pytest.raises(BadRecords, match=r"funding-8h.*btcflow data import"):
         Store(tmp_path).dataset()
@@ -218,24 +184,31 @@ def test_a_damaged_file_is_refused(tmp_path: Path, damage: bytes | None) -> None
 
 def test_a_lost_file_is_missing_data(tmp_path: Path) -> None:
     Store(tmp_path).write(funding())
-    (tmp_path / series_path(funding().key)).unlink()
+    chunk(tmp_path).unlink()
     with pytest.raises(MissingData, match="the manifest names this file and it is gone"):
         Store(tmp_path).read(funding().key)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"schema": 1}', '{"schema": 1, "series": {"x": {}}}', "\udcff"])
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"schema": 2}', '{"schema": 2, "key": {"x": {}}}', "\udcff"])
 def test_a_damaged_manifest_is_refused(tmp_path: Path, text: str) -> None:
     Store(tmp_path).write(funding())
-    (tmp_path / "manifest.json").write_bytes(text.encode(errors="surrogateescape"))
+    manifest_of(tmp_path).write_bytes(text.encode(errors="surrogateescape"))
     for ask in (Store(tmp_path).entries, lambda: Store(tmp_path).write(funding())):
         with pytest.raises(BadRecords, match="not a readable manifest"):
             ask()
 
 
+def test_a_store_of_the_old_form_is_refused_and_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text('{"schema": 1, "series": {}}')
+    for ask in (Store(tmp_path).entries, lambda: Store(tmp_path).write(funding())):
+        with pytest.raises(BadRecords, match=r"schema 1.*move the folder aside.*btcflow data"):
+            ask()
+
+
 def test_a_manifest_of_a_newer_btcflow_is_refused(tmp_path: Path) -> None:
     Store(tmp_path).write(funding())
-    document = json.loads((tmp_path / "manifest.json").read_text())
-    (tmp_path / "manifest.json").write_text(json.dumps(document | {"schema": 99}))
+    document = json.loads(manifest_of(tmp_path).read_text())
+    manifest_of(tmp_path).write_text(json.dumps(document | {"schema": 99}))
     with pytest.raises(BadRecords, match="schema 99"):
         Store(tmp_path).entries()
 
@@ -283,9 +256,10 @@ def test_a_read_only_folder_can_be_read_and_refuses_a_write(tmp_path: Path) -> N
     """
     tmp_path.chmod(0o555)
     process = child(script, tmp_path)
-    _, said = process.communicate(timeout=120)
-    tmp_path.chmod(0o755)
-    assert process.returncode == 74, said
+    try:
+        finished(process, code=74)
+    finally:
+        tmp_path.chmod(0o755)
     assert contents(tmp_path) == before
 
 
@@ -301,9 +275,7 @@ def test_a_full_disk_is_a_store_error_and_leaves_the_store_as_it_was(tmp_path: P
         except StoreError as error:
             sys.exit(error.exit_code)
     """
-    process = child(script, tmp_path)
-    _, said = process.communicate(timeout=120)
-    assert process.returncode == 74, said
+    finished(child(script, tmp_path), code=74)
     assert contents(tmp_path) == before
 
 
@@ -312,56 +284,3 @@ def test_the_store_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch
     assert default_store_path() == Path("store")
     monkeypatch.setenv("BTCFLOW_STORE", "elsewhere/data")
     assert default_store_path() == Path("elsewhere/data")
-
-
-# -- others write, writers die -------------------------------------------------------------------
-
-
-def test_two_writers_at_once_lose_nothing(tmp_path: Path) -> None:
-    script = """
-        name = sys.argv[2]
-        for turn in range(12):
-            store.write(perp(f"{name}{turn}"))
-            store.write_all([funding(seed=turn), perp("BTCUSDT", seed=turn)])
-    """
-    writers = [child(script, tmp_path, name) for name in ("left", "right")]
-    try:
-        while any(one.poll() is None for one in writers):
-            if (tmp_path / "manifest.json").exists():
-                Store(tmp_path).dataset()  # a reader between two writers always finds whole series
-    finally:
-        said = [one.communicate(timeout=120)[1] for one in writers]
-    assert [one.returncode for one in writers] == [0, 0], said
-    names = {entry.key.symbol for entry in Store(tmp_path).entries()}
-    assert names == {"BTCUSDT", *(f"{name}{turn}" for name in ("left", "right") for turn in range(12))}
-    assert len(Store(tmp_path).dataset()) == 26
-
-
-@pytest.mark.parametrize("step", range(5))
-def test_a_writer_killed_before_any_move_leaves_whole_series(tmp_path: Path, step: int) -> None:
-    """A write of three series moves five files: the announcement, the series, the manifest."""
-    Store(tmp_path).write_all([funding(seed=1), perp("BTCUSDT", seed=1)])
-    script = """
-        moved, real = 0, os.replace
-        def replace(source, target):
-            global moved
-            if moved == int(sys.argv[2]):
-                os.kill(os.getpid(), signal.SIGKILL)
-            moved += 1
-            real(source, target)
-        os.replace = replace
-        store.write_all([funding(seed=2), perp("BTCUSDT", seed=2), perp("NEW", seed=2)])
-    """
-    process = child(script, tmp_path, step)
-    _, said = process.communicate(timeout=120)
-    assert process.returncode == -signal.SIGKILL, said
-    new = {one.key: one.content_hash() for one in (funding(seed=2), perp("BTCUSDT", seed=2), perp("NEW", seed=2))}
-    old = {one.key: one.content_hash() for one in (funding(seed=1), perp("BTCUSDT", seed=1))}
-    found = {one.key: one.content_hash() for one in Store(tmp_path).dataset()}
-    assert set(old) <= set(found)
-    assert all(found[key] in (new[key], old.get(key)) for key in found)
-    assert sum(found[key] == new[key] for key in found) == max(0, min(step - 1, 3))
-    Store(tmp_path).write_all([funding(seed=2), perp("BTCUSDT", seed=2), perp("NEW", seed=2)])
-    assert {one.key: one.content_hash() for one in Store(tmp_path).dataset()} == new
-    assert not list(tmp_path.rglob("*.tmp"))
-    assert "pending" not in (tmp_path / "manifest.json").read_text()

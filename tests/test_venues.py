@@ -161,7 +161,7 @@ def test_anchors_by_venue() -> None:
         "kraken:PI_XBTUSD",
         "deribit:BTC-PERPETUAL",
     }
-    assert unknown == {"ftx:BTC-PERP", "kucoin:XBTUSDTM", "bitfinex:tBTCF0:USTF0"}
+    assert unknown == {"ftx:BTC-PERP", "kucoin:XBTUSDTM", "bitfinex:tBTCF0:USTF0", "htx:BTC-USD"}
     assert anchored == {one.id for one in PERPS} - plain - unknown
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal, Self
 
-import pandas as pd
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
-from btcflow.engine.market import Market
+from btcflow.config.market_terms import MarketTerms
+from btcflow.fetch.wish import DatasetWish, Day
 from btcflow.flow.options import (
     BarOptions,
     ConfluenceOptions,
@@ -27,18 +27,6 @@ from btcflow.yaml_model import Source
 __all__ = ["Experiment", "InlineRule", "MarketTerms", "SimulatedData", "Span", "StoreData", "Sweep", "Universe"]
 
 
-def _as_time(value: object) -> object:
-    if isinstance(value, str):
-        try:
-            pd.Timestamp(value)
-        except ValueError:
-            raise ValueError(f"got {value!r}, expected a UTC day such as 2021-03-01") from None
-    return value
-
-
-Day = Annotated[str, BeforeValidator(_as_time), Field(pattern=r"^\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2})?Z?)?$")]
-
-
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -54,12 +42,20 @@ class SimulatedData(_Part):
 
 
 class StoreData(_Part):
-    """Records that were imported or fetched; ``start`` and ``end`` cut them (half open, UTC)."""
+    """Records that were imported or fetched; ``start`` and ``end`` cut them (half open, UTC).
+
+    ``datasets`` is what ``btcflow data fetch`` asks for, from ``start`` on; ``end`` may be ``now``. A fetch asks for
+    the last ``overlap_bars`` bars again, since exchanges still correct them.
+    """
 
     source: Literal["store"]
     store: str | None = None
     start: Day | None = None
-    end: Day | None = None
+    end: Day | Literal["now"] | None = None
+    datasets: tuple[DatasetWish, ...] = ()
+    overlap_bars: Annotated[int, Field(ge=3)] = 3
+    defects: Literal["apply", "report", "off"] = "apply"
+    defects_skip: tuple[str, ...] = ()
 
 
 class Universe(_Part):
@@ -68,26 +64,6 @@ class Universe(_Part):
     spot: tuple[str, ...] | None = None
     perp: tuple[str, ...] | None = None
     vendors: tuple[str, ...] = ()
-
-
-class MarketTerms(_Part):
-    """What is traded and what it costs; ``fee`` and ``slippage`` are fractions (0.0005 = 5 bp)."""
-
-    instrument: str | None = None
-    clock: str | None = None
-    missing_funding: Literal["refuse", "report"] = "refuse"
-    fee: float = 0.0005
-    slippage: float = 0.0002
-    delay: int | float = 0
-    exposure: float = 1.0
-    leverage: float = 1.0
-    capital: float = 100_000.0
-
-    @property
-    def market(self) -> Market:
-        """The costs and sizing; refuses what cannot be."""
-        own = self.model_dump(exclude={"instrument", "clock", "missing_funding"})
-        return Market(**own)
 
 
 class ParameterForm(_Part):

@@ -15,7 +15,7 @@ from btcflow.rules.strategies import STRATEGIES
 from btcflow.search.space import Space
 from btcflow.yaml_model import load_source
 
-__all__ = ["experiment_of", "load_config", "strategy_of"]
+__all__ = ["experiment_of", "load_config", "read_config", "strategy_of"]
 
 
 def load_config(path: str | Path, *, overrides: Sequence[str] = ()) -> Experiment:
@@ -30,10 +30,18 @@ def load_config(path: str | Path, *, overrides: Sequence[str] = ()) -> Experimen
     ------
     ConfigError, MissingData
     """
+    return experiment_of(read_config(path, overrides=overrides))
+
+
+def read_config(path: str | Path, *, overrides: Sequence[str] = ()) -> Experiment:
+    """Read an experiment as far as the file alone tells; strategies and metrics are not looked up, or even loaded.
+
+    Enough for what only wants the ``data:`` section. Parameters and errors are those of :func:`load_config`.
+    """
     source = load_source(_find(path), overrides)
     if source.data.get("profile") in PROFILES:
         source = replace(source, text=replace(source.text, data=under(source.data)))
-    return experiment_of(source.validate(Experiment).read_from(source))
+    return source.validate(Experiment).read_from(source)
 
 
 def experiment_of(experiment: Experiment) -> Experiment:

@@ -2,43 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from btcflow import timeframes
+from btcflow.audit.mending import defects_on_load
 from btcflow.config.experiment import Experiment, SimulatedData, StoreData
 from btcflow.data.align import align
 from btcflow.data.clocks import make_clock
 from btcflow.data.interest_units import cross_check
 from btcflow.data.records import Dataset, Records, utc_ns
 from btcflow.data.venue_facts import facts
+from btcflow.data.vintages import StoredRecords
 from btcflow.errors import ConfigError, nearest
 from btcflow.fields import FIELDS
+from btcflow.instrument import Instrument
 from btcflow.panel import Panel
 
-__all__ = ["load_dataset", "panel_of", "shift_prepublished", "traded_instrument"]
+if TYPE_CHECKING:
+    from btcflow.data.store import Store
+
+__all__ = ["load_dataset", "panel_of", "shift_prepublished", "store_moved_on", "traded_instrument"]
 
 _METRIC_FIELDS = ("close", "funding_hours", "funding_paid", "open_interest")
 
 
-def load_dataset(experiment: Experiment) -> Dataset:
-    """Every series the experiment may read: its universe, its vendors, its traded instrument."""
+def load_dataset(experiment: Experiment, *, as_of: Mapping[str, str] | None = None) -> Dataset:
+    """Every series the experiment may read: its universe, its vendors, its traded instrument.
+
+    Parameters
+    ----------
+    as_of : series of the store and the content hashes of their vintages, as a lock names them: only these
+        series are read, each as it was; one whose vintage the store does not have comes as it is today
+    """
     if isinstance(experiment.data, SimulatedData):
         from btcflow.data.simulate import simulate
 
         chosen = experiment.data
         dataset = simulate(seed=chosen.seed, start=chosen.start, years=chosen.years, edge=chosen.edge)
     else:
-        dataset = _from_store(experiment.data)
+        dataset = _from_store(experiment.data, as_of or {})
     _refuse_unknown(experiment, dataset)
     traded = traded_instrument(experiment)
-    wanted = dataset.select(lambda one: _wanted(experiment, one, traded))
+    wanted = dataset.select(lambda one: _wanted(experiment, one.instrument, traded))
+    if isinstance(experiment.data, StoreData):
+        wanted = _mended(experiment.data, wanted)
     cross_check(wanted)
     return wanted
+
+
+def store_moved_on(experiment: Experiment, dataset: Dataset) -> tuple[str, ...]:
+    """What the store has by now beside or instead of the vintages of a dataset, one sentence a series."""
+    if not isinstance(experiment.data, StoreData):
+        return ()
+    traded = traded_instrument(experiment)
+    read = {one.key: one.vintage for one in dataset if isinstance(one, StoredRecords)}
+    said = []
+    for entry in _store(experiment.data).entries():
+        vintage = read.get(entry.key)
+        if vintage is None and _wanted(experiment, entry.instrument, traded):
+            said.append(f"data: {entry.key} is new in the store; left out")
+        elif vintage not in {None, entry.content_sha256}:
+            said.append(f"data: {entry.key} has changed in the store; read as it was ({str(vintage)[:12]})")
+    return tuple(said)
 
 
 def panel_of(experiment: Experiment, dataset: Dataset, *, needs: Iterable[str] | None = None) -> Panel:
@@ -118,16 +149,29 @@ def traded_instrument(experiment: Experiment) -> str:
     )
 
 
-def _from_store(data: StoreData) -> Dataset:
+def _from_store(data: StoreData, as_of: Mapping[str, str]) -> Dataset:
+    store = _store(data)
+    named = store.held(as_of) if as_of else {}
+    dataset = store.dataset((lambda entry: entry.key in named) if named else None, as_of=named)
+    return dataset.map(lambda one: _cut(one, data))
+
+
+def _mended(data: StoreData, dataset: Dataset) -> Dataset:
+    """Known defects of the sources mended as the catalogue says, and told; a row moved past the end is cut again."""
+    mended, notes = defects_on_load(dataset, mode=data.defects, skip=data.defects_skip)
+    return replace(mended.map(lambda one: _cut(one, data)), notes=(*dataset.notes, *notes))
+
+
+def _store(data: StoreData) -> Store:
     from btcflow.data.store import Store, default_store_path
 
-    store = Store(Path(data.store) if data.store is not None else default_store_path())
-    start, end = (pd.Timestamp(text, tz="UTC") if text else None for text in (data.start, data.end))
-    return store.dataset().map(lambda one: _cut(one, start, end))
+    return Store(Path(data.store) if data.store is not None else default_store_path())
 
 
-def _cut(one: Records, start: pd.Timestamp | None, end: pd.Timestamp | None) -> Records:
+def _cut(one: Records, data: StoreData) -> Records:
     """The rows stamped in ``[start, end)``; an instant at the end belongs to it."""
+    last = None if data.end == "now" else data.end
+    start, end = (pd.Timestamp(text, tz="UTC") if text else None for text in (data.start, last))
     keep = np.ones(len(one), dtype=bool)
     if start is not None:
         keep &= one.stamp >= start.value
@@ -136,8 +180,8 @@ def _cut(one: Records, start: pd.Timestamp | None, end: pd.Timestamp | None) -> 
     return one.where(keep)
 
 
-def _wanted(experiment: Experiment, one: Records, traded: str) -> bool:
-    universe, what = experiment.universe, one.instrument
+def _wanted(experiment: Experiment, what: Instrument, traded: str) -> bool:
+    universe = experiment.universe
     if what.id == traded:
         return True
     if what.role == "aggregate":

@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from btcflow import timeframes
 from btcflow.contracts.changes import late_days, later_known, multiplied, regauged, repriced, still_unknown, without
 from btcflow.data.align import align
 from btcflow.data.clocks import make_clock
-from btcflow.data.grids import bar_holes, event_holes
+from btcflow.data.grids import holes
 from btcflow.data.records import Dataset, Records
-from btcflow.fields import FIELDS, KINDS
+from btcflow.fields import FIELDS
 from btcflow.flow.bars import Bars
 from btcflow.flow.options import FlowOptions
 from btcflow.panel import Panel
@@ -81,7 +80,7 @@ class Trial:
     @cached_property
     def complete(self) -> bool:
         """True where no series has a hole between its first row and its last."""
-        return not any(_has_holes(one) for one in self.dataset)
+        return not any(holes(one).missing > 0 for one in self.dataset)
 
     @cached_property
     def cuts(self) -> tuple[pd.Timestamp, ...]:
@@ -200,13 +199,6 @@ def _guarded(values: np.ndarray) -> np.ndarray:
 
 def _without_unknown(one: Records, instant: pd.Timestamp) -> Records:
     return one.where(~still_unknown(one, instant))
-
-
-def _has_holes(one: Records) -> bool:
-    if KINDS[one.key.kind].stamps == "bar_open":
-        return bar_holes(one.stamp, one.key.timeframe).missing > 0
-    hours = np.full(len(one), timeframes.parse(one.key.timeframe).seconds / 3600)
-    return event_holes(one.stamp, hours).missing > 0
 
 
 def _utc(instant: int) -> pd.Timestamp:

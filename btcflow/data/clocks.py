@@ -1,4 +1,4 @@
-"""Make the clock of the traded instrument from its records: prices, and the funding in each bar."""
+"""Make the clock of the traded instrument from its records: prices, marks, and the funding in each bar."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from btcflow import timeframes
 from btcflow.clock import Clock
 from btcflow.data.records import Dataset, Records
 from btcflow.errors import BadRecords, ConfigError, MissingData
@@ -28,7 +29,11 @@ def make_clock(
 
     A settlement at s belongs to the last bar that opens before s, so the position held just before
     s pays it and an order filled at s does not. Its price is the mark at s where the data hold one,
-    else the close of that bar.
+    else the close of that bar. A long of one BTC pays rate * spacing / rate_hours * price; a long of one
+    USD of an inverse contract pays rate * spacing / rate_hours / price, in BTC.
+
+    Where the data hold marks of the clock's step or finer, a bar that they cover carries their extremes,
+    on which liquidation is decided; a bar that they do not cover carries its own.
 
     Parameters
     ----------
@@ -40,27 +45,29 @@ def make_clock(
     Raises
     ------
     ConfigError
-        for an aggregate or an inverse instrument (its BTC-settled PnL does not exist yet).
+        for an aggregate, which nobody can trade.
     MissingData, BadRecords
         where prices or settlements are missing.
     """
     prices = dataset.find(instrument, "ohlcv")
     what = prices.instrument
-    if what.role == "aggregate" or what.margin == "inverse":
-        reason = "is a vendor's aggregate" if what.role == "aggregate" else "is an inverse contract, settled in BTC"
+    if what.role == "aggregate":
         raise ConfigError(
-            f"market.instrument {instrument} {reason}; expected a linear perpetual or a spot pair as the traded one"
+            f"market.instrument {instrument} is a vendor's aggregate; expected a perpetual or a spot pair "
+            "as the traded one"
         )
     prices = _at_step(dataset, prices, step)
     opens = prices.stamp
     bars = {name: prices.column(name) for name in ("open", "high", "low", "close", "volume")}
     funding, settlements = np.zeros(len(opens)), np.zeros(len(opens), dtype=np.int64)
     notes: list[str] = []
+    extremes: dict[str, np.ndarray] = {}
     if what.role == "perp":
-        events = dataset.find(instrument, "funding")
+        events, mark = dataset.find(instrument, "funding"), _mark(dataset, instrument)
         notes += _missing(events, opens, prices.ends, missing_funding)
-        funding, settlements, priced = _charge(events, opens, prices, _mark(dataset, instrument))
-        notes += priced
+        funding, settlements, priced = _charge(events, opens, prices, mark)
+        extremes, marked = _extremes(prices, mark)
+        notes += priced + marked
     return Clock(
         instrument=what,
         step=prices.key.timeframe,
@@ -69,6 +76,7 @@ def make_clock(
         funding=funding,
         settlements=settlements,
         notes=tuple(notes),
+        **extremes,
     )
 
 
@@ -95,7 +103,7 @@ def _mark(dataset: Dataset, instrument: str) -> Records | None:
 def _charge(
     events: Records, opens: np.ndarray, prices: Records, mark: Records | None
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Quote currency one BTC long pays in each bar, the count of settlements, and notes."""
+    """What one unit long pays in each bar, the count of settlements, and notes."""
     stamps = events.stamp
     closes_at, close = prices.ends, prices.column("close")
     paid = events.column("rate") * events.column("spacing_hours") / events.column("rate_hours")
@@ -110,7 +118,8 @@ def _charge(
     if mark is not None:
         price, hits = _at_mark(mark, stamps, price)
         notes.append(f"funding is charged on the mark price at {hits} of {len(stamps)} settlements, else on the close")
-    funding = np.bincount(rows, weights=paid * price, minlength=len(opens))
+    inverse = prices.instrument.margin == "inverse"
+    funding = np.bincount(rows, weights=paid / price if inverse else paid * price, minlength=len(opens))
     settlements = np.bincount(rows, minlength=len(opens)).astype(np.int64)
     return funding, settlements, notes
 
@@ -120,6 +129,28 @@ def _at_mark(mark: Records, stamps: np.ndarray, price: np.ndarray) -> tuple[np.n
     exact = (found < len(mark)) & (mark.ends[np.minimum(found, len(mark) - 1)] == stamps)
     marked = mark.column("close")[np.minimum(found, len(mark) - 1)]
     return np.where(exact, marked, price), int(exact.sum())
+
+
+def _extremes(prices: Records, mark: Records | None) -> tuple[dict[str, np.ndarray], list[str]]:
+    """The mark's lowest and highest price in each clock bar, the bar's own where marks do not cover it; notes."""
+    step = timeframes.parse(prices.key.timeframe).seconds
+    finer = timeframes.parse(mark.key.timeframe).seconds if mark is not None else 0
+    if mark is None or len(prices) == 0 or finer > step or step % finer:
+        return {}, []
+    low, high = mark.column("low"), mark.column("high")
+    rows = np.searchsorted(prices.stamp, mark.stamp, side="right") - 1
+    inside = (rows >= 0) & (mark.ends <= prices.ends[rows]) & np.isfinite(low) & np.isfinite(high) & (low > 0)
+    rows = rows[inside]
+    covered = np.bincount(rows, minlength=len(prices)) == step // finer
+    lowest, highest = np.full(len(prices), np.inf), np.full(len(prices), -np.inf)
+    np.minimum.at(lowest, rows, low[inside])
+    np.maximum.at(highest, rows, high[inside])
+    marks = {
+        "mark_low": np.where(covered, lowest, prices.column("low")),
+        "mark_high": np.where(covered, highest, prices.column("high")),
+    }
+    whole = "" if covered.all() else f" in {int(covered.sum())} of {len(prices)} clock bars, else against the bar's own"
+    return marks, [f"liquidation is tested against the lowest and highest mark price{whole}"]
 
 
 def _missing(events: Records, opens: np.ndarray, ends: np.ndarray, policy: MissingFunding) -> list[str]:
@@ -143,10 +174,11 @@ def _missing(events: Records, opens: np.ndarray, ends: np.ndarray, policy: Missi
     where = f"first hole {_say(edges[late[0]])} to {_say(edges[late[0] + 1])}"
     if policy == "refuse":
         raise BadRecords(
-            f"{events.key}: about {count} settlements missing, {where}; start the data after it, or set "
-            "market.missing_funding: report to charge only those that are there"
+            f"{events.key}: about {count} settlement{'s' if count > 1 else ''} missing, {where}; start the data after "
+            "it, or set market.missing_funding: report to charge only those that are there"
         )
-    return [f"about {count} funding settlements of {events.instrument.id} are missing ({where}): not charged"]
+    what = "funding settlements of {} are" if count > 1 else "funding settlement of {} is"
+    return [f"about {count} {what.format(events.instrument.id)} missing ({where}): not charged"]
 
 
 def _say(instant: int) -> str:

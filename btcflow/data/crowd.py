@@ -223,14 +223,18 @@ def funding_rate(average: float) -> float:
 
 
 @nb.njit(cache=True)
-def settle(premium: Array, ends: Array, spacing: int) -> Array:
-    """Return the rate due at each end, per ``spacing`` hours, from the mean of the hourly premiums that end there."""
+def settle(premium: Array, ends: Array, spacing: int, begin: int = 0) -> Array:
+    """Return the rate due at each end, per ``spacing`` hours, from the mean of the hourly premiums that end there.
+
+    An interval that reaches back before hour ``begin`` has the mean of its hours from then on.
+    """
     out = np.empty(len(ends))
     for i in range(len(ends)):
+        first = max(begin, ends[i] - spacing)
         total = 0.0
-        for t in range(ends[i] - spacing, ends[i]):
+        for t in range(first, ends[i]):
             total += premium[t]
-        out[i] = funding_rate(total / spacing) * spacing / 8.0
+        out[i] = funding_rate(total / (ends[i] - first)) * spacing / 8.0
     return out
 
 

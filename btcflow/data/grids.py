@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from btcflow import timeframes
-from btcflow.data.records import utc_ns
+from btcflow.data.records import Records, utc_ns
 from btcflow.errors import BadRecords
 
-__all__ = ["SPACINGS", "Holes", "bar_holes", "event_holes", "spacings"]
+__all__ = ["SPACINGS", "Holes", "bar_holes", "event_holes", "holes", "spacings"]
 
 SPACINGS = (1.0, 2.0, 4.0, 8.0, 24.0)
 """Hours between settlements that venues use."""
@@ -27,6 +27,16 @@ class Holes:
 
     missing: int
     stretches: int
+
+
+def holes(records: Records) -> Holes:
+    """What a series lacks of its own grid between its first row and its last."""
+    kind, stamp = records.key.kind, records.stamp
+    if kind == "funding":
+        return event_holes(stamp, records.column("spacing_hours"))
+    if kind == "open_interest":
+        return event_holes(stamp, np.full(len(stamp), timeframes.parse(records.key.timeframe).seconds / 3600))
+    return bar_holes(stamp, records.key.timeframe)
 
 
 def bar_holes(opens: np.ndarray, timeframe: str) -> Holes:

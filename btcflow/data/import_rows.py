@@ -30,6 +30,7 @@ class Rows:
     file, row : (N,) int64: number of the file, and row in it counted from 0
     time : (N,) int64 nanoseconds UTC, as the file names the row
     values, flags : (N,) float64 and bool arrays by the file's column names
+    foreign : (N,) bool by column: rows of another series than the entry's, by its ``only``
     """
 
     files: list[str]
@@ -38,6 +39,7 @@ class Rows:
     time: np.ndarray
     values: dict[str, np.ndarray]
     flags: dict[str, np.ndarray]
+    foreign: dict[str, np.ndarray]
 
     def __len__(self) -> int:
         return len(self.time)
@@ -51,6 +53,7 @@ class Rows:
             time=self.time[mask],
             values={name: one[mask] for name, one in self.values.items()},
             flags={name: one[mask] for name, one in self.flags.items()},
+            foreign={name: one[mask] for name, one in self.foreign.items()},
         )
 
     def at(self, row: int, column: str) -> str:
@@ -69,7 +72,7 @@ def read_rows(folder: Path, files: list[str], spec: SeriesSpec) -> Rows:
     """
     flagged = {rule.column for rule in spec.drop if rule.when == "flagged"}
     numbers = {*spec.needed.values(), *(rule.column for rule in spec.drop if rule.when != "flagged")}
-    wanted = [spec.time.column, *sorted(numbers | flagged)]
+    wanted = [spec.time.column, *sorted(numbers | flagged | set(spec.only))]
     tables = [read_table(folder / name, name, columns=wanted, layout=spec.csv) for name in files]
     turn = slice(None, None, -1 if spec.order == "newest_first" else 1)
 
@@ -84,7 +87,12 @@ def read_rows(folder: Path, files: list[str], spec: SeriesSpec) -> Rows:
         time=joined(times),
         values={name: joined([table.numbers(name) for table in tables]) for name in sorted(numbers)},
         flags={name: joined([table.flags(name) for table in tables]) for name in sorted(flagged)},
+        foreign={name: joined([_foreign(table, name, text) for table in tables]) for name, text in spec.only.items()},
     )
+
+
+def _foreign(table: Table, column: str, text: str) -> np.ndarray:
+    return np.array([one != text for one in table.texts(column)], dtype=bool)
 
 
 def _times(table: Table, spec: SeriesSpec) -> np.ndarray:
@@ -105,7 +113,7 @@ def cut_and_drop(rows: Rows, spec: SeriesSpec) -> tuple[Rows, Counter[str]]:
     """
     dropped: Counter[str] = Counter()
     day = _opens(rows.time, spec) if spec.stamp == "bar_close" else rows.time
-    reasons: list[tuple[str, np.ndarray]] = []
+    reasons = [(f"{name} is not {text}", rows.foreign[name]) for name, text in spec.only.items()]
     if spec.start:
         reasons.append((f"before {spec.start}", day < pd.Timestamp(spec.start, tz="UTC").value))
     if spec.end:

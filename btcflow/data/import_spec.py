@@ -7,7 +7,7 @@ files:
     role: perp                            # spot | perp | aggregate
     quote: USD
     margin: inverse
-    kind: ohlcv                           # ohlcv | mark | premium_index | funding | open_interest
+    kind: ohlcv                           # or mark, index, premium_index, taker_volume, funding, open_interest
     timeframe: 1D
     stamp: bar_open                       # what the file's time names
     volume_unit: usd
@@ -27,22 +27,27 @@ from btcflow import timeframes
 from btcflow.data.records import SeriesKey
 from btcflow.data.venue_facts import facts
 from btcflow.data.written_times import Day, Duration
+from btcflow.errors import UnknownName
 from btcflow.fields import KINDS
 from btcflow.instrument import Instrument
 from btcflow.yaml_model import load_model
 
-__all__ = ["CsvLayout", "DropRule", "ImportSpec", "SeriesSpec", "TimeSpec", "load_spec"]
+__all__ = ["CsvLayout", "DropRule", "ImportSpec", "SeriesSpec", "TimeSpec", "load_spec", "presets"]
 
-Kind = Literal["ohlcv", "mark", "premium_index", "funding", "open_interest"]
+Kind = Literal["ohlcv", "mark", "index", "premium_index", "taker_volume", "funding", "open_interest"]
 Stamp = Literal["bar_open", "bar_close", "instant", "settlement", "value_at_close"]
 Word = Annotated[str, Field(min_length=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
+_PRESETS = Path(__file__).resolve().parent / "import_presets"
+
 STAMPS: dict[str, tuple[Stamp, ...]] = {
     "ohlcv": ("bar_open", "bar_close"),
     "mark": ("bar_open", "bar_close"),
+    "index": ("bar_open", "bar_close"),
     "premium_index": ("bar_open", "bar_close"),
-    "funding": ("settlement",),
+    "taker_volume": ("bar_open", "bar_close"),
+    "funding": ("settlement", "value_at_close"),
     "open_interest": ("instant", "value_at_close"),
 }
 
@@ -54,18 +59,19 @@ class _Model(BaseModel):
 class TimeSpec(_Model):
     """Where the time stands and how it is written.
 
-    ``unit`` is ``datetime`` (a time type, or ISO 8601 text) or the unit of a number since 1970.
+    ``unit`` is ``datetime`` (a time type, or ISO 8601 text), the unit of a number since 1970, or ``epoch``: a
+    number since 1970 in the unit its size tells, the same in the whole file.
     ``zone`` is needed for times without one, for example ``UTC``.
     """
 
     column: Word = "timestamp"
-    unit: Literal["datetime", "s", "ms", "us", "ns"] = "datetime"
+    unit: Literal["datetime", "epoch", "s", "ms", "us", "ns"] = "datetime"
     zone: Word | None = None
 
     @model_validator(mode="after")
     def _zone_of_text_only(self) -> Self:
         if self.unit != "datetime" and self.zone not in {None, "UTC"}:
-            raise ValueError(f"a number of {self.unit} since 1970 is UTC; remove zone: {self.zone}")
+            raise ValueError(f"a number since 1970 ({self.unit}) is UTC; remove zone: {self.zone}")
         return self
 
 
@@ -90,11 +96,13 @@ class SeriesSpec(_Model):
 
     Attributes
     ----------
-    file : name or pattern below the imported folder; .csv, .csv.gz or .parquet
+    file : name or pattern below the imported folder; .csv, .csv.gz, .parquet or .feather
+    only : a column of the file to the text its rows of this series have there, where a file holds several
     role, quote, margin, oi_unit, contract_size, contract_ccy, side_factor : facts of the instrument; those
         not given come from the venue's file, where it lists the symbol, and none may contradict it but
         ``oi_unit``, which is what the open-interest column of this file counts
-    stamp : what the file's time names. Bars: ``bar_open`` or ``bar_close``. Funding: ``settlement``.
+    stamp : what the file's time names. Bars: ``bar_open`` or ``bar_close``. Funding: ``settlement``, or
+        ``value_at_close`` (stamped with the open of the interval at whose close it is paid).
         Open interest: ``instant``, or ``value_at_close`` (stamped with the open of the bar at whose
         close it was read, so it is stored at that close)
     known_after : added to the end of what a row describes to get the first time it was known
@@ -138,6 +146,7 @@ class SeriesSpec(_Model):
     start: Day | None = Field(default=None, alias="from")
     end: Day | None = Field(default=None, alias="until")
     drop: tuple[DropRule, ...] = ()
+    only: dict[Word, str] = Field(default_factory=dict)
     open_is_previous_close: bool = False
     order: Literal["oldest_first", "newest_first"] = "oldest_first"
     csv: CsvLayout = CsvLayout()
@@ -150,8 +159,8 @@ class SeriesSpec(_Model):
         path = PurePosixPath(value)
         if path.is_absolute() or ".." in path.parts or "\\" in value or re.match(r"[A-Za-z]:", value):
             raise ValueError(f"{value!r} leaves the imported folder; expected a name or pattern inside it")
-        if not value.endswith((".csv", ".csv.gz", ".parquet")):
-            raise ValueError(f"{value!r}: expected a file that ends in .csv, .csv.gz or .parquet")
+        if not value.endswith((".csv", ".csv.gz", ".parquet", ".feather")):
+            raise ValueError(f"{value!r}: expected a file that ends in .csv, .csv.gz or .parquet (or .feather)")
         return value
 
     @field_validator("timeframe")
@@ -282,14 +291,26 @@ class ImportSpec(_Model):
         return self
 
 
+def presets() -> dict[str, Path]:
+    """The specs that come with btcflow, by name: formats of programs and vendors, for one file of one series."""
+    return {one.stem: one for one in sorted(_PRESETS.glob("*.yaml"))}
+
+
 def load_spec(path: Path) -> ImportSpec:
-    """Read an import spec.
+    """Read an import spec: a file, or one of :func:`presets` by its name.
 
     Raises
     ------
     MissingData
         where there is no such file.
+    UnknownName
+        for a bare word that is neither a file nor a preset.
     ConfigError
         with every problem of the spec, each at its line and column.
     """
+    if path.suffix == "" and path.parent == Path() and not path.exists():
+        known = presets()
+        if path.name not in known:
+            raise UnknownName("import preset", path.name, known, hint="Or name the YAML file of a spec of your own.")
+        path = known[path.name]
     return load_model(path, ImportSpec)

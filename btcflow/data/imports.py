@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from btcflow import timeframes
-from btcflow.data.grids import Holes, bar_holes, event_holes, spacings
+from btcflow.data.grids import holes, spacings
 from btcflow.data.import_rows import Rows, cut_and_drop, read_rows, refuse_disorder
 from btcflow.data.import_spec import ImportSpec, SeriesSpec
 from btcflow.data.records import Records, SeriesKey, utc_ns
@@ -126,7 +126,7 @@ def build_records(folder: Path, spec: SeriesSpec) -> tuple[Records, FileReport]:
         lag=pd.Timedelta(spec.lag),
         synthetic=spec.synthetic,
     )
-    holes = _holes(records, spec)
+    lacking = holes(records)
     report = FileReport(
         file=spec.file,
         files=tuple(files),
@@ -136,8 +136,8 @@ def build_records(folder: Path, spec: SeriesSpec) -> tuple[Records, FileReport]:
         dropped=tuple(dropped.items()),
         first=records.frame["stamp"].iloc[0],
         last=records.frame["stamp"].iloc[-1],
-        missing=holes.missing,
-        holes=holes.stretches,
+        missing=lacking.missing,
+        holes=lacking.stretches,
         notes=tuple(notes),
     )
     return records, report
@@ -226,15 +226,6 @@ def _frame(stamp: np.ndarray, known_at: np.ndarray, columns: dict[str, np.ndarra
     return pd.DataFrame(times | columns)
 
 
-def _holes(records: Records, spec: SeriesSpec) -> Holes:
-    if spec.kind == "funding":
-        return event_holes(records.stamp, records.column("spacing_hours"))
-    if spec.kind == "open_interest" and spec.stamp == "instant":
-        hours = timeframes.parse(spec.timeframe).seconds / 3600
-        return event_holes(records.stamp, np.full(len(records), hours))
-    return bar_holes(records.stamp, spec.timeframe)
-
-
 # -- values --------------------------------------------------------------------------------------
 
 
@@ -254,6 +245,9 @@ def _values(rows: Rows, spec: SeriesSpec, stamp: np.ndarray) -> tuple[dict[str, 
 
 
 def _bars(rows: Rows, spec: SeriesSpec, columns: dict[str, np.ndarray]) -> list[str]:
+    if spec.kind == "taker_volume":
+        _refuse(rows, spec, "buy", columns["buy"] < 0, "expected a volume of zero or more", columns)
+        return []
     if spec.kind == "premium_index":
         for name in KINDS[spec.kind].columns:
             columns[name] = columns[name] / _RATE_UNITS[spec.rate_unit]

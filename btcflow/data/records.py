@@ -103,9 +103,10 @@ class Records:
 
 @dataclass(frozen=True)
 class Dataset:
-    """All the series an experiment reads, sorted by key."""
+    """All the series an experiment reads, sorted by key; ``notes`` say what was done to them on the way."""
 
     series: tuple[Records, ...]
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, series: Iterable[Records]) -> Dataset:
@@ -140,11 +141,11 @@ class Dataset:
 
     def map(self, change: Callable[[Records], Records]) -> Dataset:
         """The dataset with ``change`` applied to every series."""
-        return Dataset(tuple(change(one) for one in self.series))
+        return replace(self, series=tuple(change(one) for one in self.series))
 
     def select(self, keep: Callable[[Records], bool]) -> Dataset:
         """The series for which ``keep`` is true."""
-        return Dataset(tuple(one for one in self.series if keep(one)))
+        return replace(self, series=tuple(one for one in self.series if keep(one)))
 
     def find(self, instrument_id: str, kind: str) -> Records:
         """The finest series of one instrument and kind; raises :class:`MissingData` where none is."""
@@ -176,7 +177,8 @@ def _refuse_bad_rows(key: SeriesKey, frame: pd.DataFrame) -> None:
 
 
 def _refuse_values(key: SeriesKey, frame: pd.DataFrame) -> None:
-    positive = {"ohlcv": ("open", "high", "low", "close"), "mark": ("close",), "open_interest": ("value",)}
+    prices = ("open", "high", "low", "close")
+    positive = {"ohlcv": prices, "index": prices, "mark": ("close",), "open_interest": ("value",)}
     for name in positive.get(key.kind, ()):
         values = frame[name].to_numpy(dtype=np.float64)
         for row in np.flatnonzero(~(values > 0) | ~np.isfinite(values))[:1]:

@@ -238,12 +238,15 @@ class _Book:
         return self._records(listing, ("open_interest", "1h"), rows + 1, _OI_LAG, [values[rows]])
 
     def funding(self, listing: Listing, premium: Array) -> Records | None:
-        """Settlements of every full interval, known when they are paid."""
+        """Settlements from the first full hour on, known when they are paid.
+
+        The first interval may be shorter than the others; its rate is that of the hours since the listing.
+        """
         begin, end = self._life(listing)
         spacing = listing.spacing
-        ends = np.arange(begin + spacing, end + 1)
+        ends = np.arange(begin + 1, end + 1)
         ends = ends[ends % spacing == listing.settles_at % spacing]
-        rates = np.round(settle(premium, ends, spacing), 10)
+        rates = np.round(settle(premium, ends, spacing, begin), 10)
         hours = np.full(len(ends), float(spacing))
         return self._records(listing, ("funding", f"{spacing}h"), ends, 0, [rates, hours, hours])
 

@@ -1,54 +1,44 @@
-"""The store: one parquet file per series and a manifest, written so that a reader never sees half a series.
+"""The store: immutable chunk files and one manifest per series, and every state a series ever had.
 
-    <store>/manifest.json                        what is here, with the content hash of each series
-    <store>/<venue>/<symbol>/<kind>-<timeframe>.parquet
+    <store>/<venue>/<symbol>/<kind>-<timeframe>/manifest.json              what is here now, and what was
+    <store>/<venue>/<symbol>/<kind>-<timeframe>/2024-03-1f0c2a….parquet    the rows of one period
 
-A write makes new files beside the old ones, announces them in the manifest, moves them into place
-and then closes the announcement. A writer that dies between two of these steps leaves every series
-either old or new and always whole: a reader that finds an announcement looks at the hash inside the
-file to know which of the two it is. Writers take turns under a lock on ``<store>/.lock``.
+A write puts new chunks beside the old ones under names made from their content and then replaces the
+manifest, in one step. A writer that dies before that step leaves the old series, after it the new
+one; what it left lying about is removed by the next write of that series. Writers take turns under a
+lock on ``<store>/.lock``; readers wait for nobody: where a file has gone since they read the
+manifest, they read the new manifest. Each series is whole by itself; a reader beside a
+:meth:`Store.write_all` may see some of its series new and others still old.
 """
 
 from __future__ import annotations
 
-import io
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
-import numpy as np
 import pandas as pd
 
-from btcflow.data.manifest import Manifest, StoreEntry, entry_of
+from btcflow.data import disk
+from btcflow.data.manifest import SCHEMA, SeriesManifest, StoreEntry, Vintage
+from btcflow.data.merging import MergeReport, merge_rows
+from btcflow.data.provenance import Provenance
 from btcflow.data.records import Dataset, Records, SeriesKey
+from btcflow.data.series_folder import MANIFEST, SeriesFolder, path_part, series_path
+from btcflow.data.vintages import Step, StoredRecords, next_state
 from btcflow.errors import BadRecords, MissingData, StoreError, nearest
-from btcflow.fields import KINDS
 
 __all__ = ["Store", "StoreEntry", "default_store_path", "series_path"]
 
-_HASH = b"btcflow.content_sha256"
-_FILL = "fill it with `btcflow data import FOLDER --as SPEC`"
-_AGAIN = "import it again: `btcflow data import FOLDER --as SPEC`"
+_FILL = "fill it with `btcflow data fetch CONFIG` or `btcflow data import FOLDER --as SPEC`"
+_ROWS_AT_HAND = 400_000
+"""About 25 MB."""
 
 
 def default_store_path() -> Path:
     """The folder named by ``BTCFLOW_STORE``, else ``store`` in the working folder."""
     return Path(os.environ.get("BTCFLOW_STORE") or "store")
-
-
-def series_path(key: SeriesKey) -> str:
-    """Where a series lies inside a store; two keys never share a path.
-
-    Examples
-    --------
-    >>> series_path(SeriesKey("binance", "BTC/USDT", "ohlcv", "1h"))
-    'binance/BTC%2FUSDT/ohlcv-1h.parquet'
-    """
-    return f"{_name(key.venue)}/{_name(key.symbol)}/{_name(key.kind)}-{_name(key.timeframe)}.parquet"
 
 
 class Store:
@@ -57,20 +47,73 @@ class Store:
     Parameters
     ----------
     path : the store's folder; it need not exist before the first write
-    now : the time put into ``imported_at``; the system clock by default
+    now : the time put into the manifest; the system clock by default
     """
 
     def __init__(self, path: Path, *, now: Callable[[], pd.Timestamp] | None = None) -> None:
         self.path = Path(path)
         self._now = now or (lambda: pd.Timestamp.now("UTC").floor("s"))
+        self._recent = _Recent()
 
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r})"
 
+    # -- writing ---------------------------------------------------------------------------------
+
+    def merge(self, records: Records, *, provenance: Provenance, overlap: pd.Timedelta | None = None) -> MergeReport:
+        """Add fetched rows to a series by their stamp.
+
+        A row that is there with other numbers is revised: the fetched one is current from now on, and
+        the old one stays readable in the older vintage. Rows that the fetch does not have stay.
+        Merging what is there already changes no byte of them; the manifest only notes a file that told nothing new.
+
+        Parameters
+        ----------
+        provenance : where the rows came from; kept with the vintage they make
+        overlap : how far before the end a fetch asks again; a revised row further back is reported as late.
+            None: no revision counts as late.
+
+        Raises
+        ------
+        BadRecords
+            for no rows, an instrument with other facts than in the store, simulated rows among real ones,
+            or a damaged chunk.
+        StoreError
+            where the disk refuses (full, read-only, not a folder); the store is as it was before.
+        """
+        _refuse_unfit(records)
+        with self._writing():
+            folder = SeriesFolder(self.path, records.key)
+            before = folder.clean()
+            if before is None:
+                self._refuse_two_truths({records.key: records})
+                step = next_state(None, records, written_at=self._now(), fetched=(records, provenance))
+                self._commit([step])
+                return MergeReport.first(records, step.manifest.latest.content_sha256)
+            old = self._recent.get(before) or folder.rows(before, before.latest)
+            written_at = self._now()
+            merged = merge_rows(old, records, noticed_at=written_at)
+            if merged.changed:
+                step = next_state(
+                    before,
+                    merged.records,
+                    written_at=written_at,
+                    revisions=merged.changes,
+                    fetched=(records, provenance),
+                )
+                self._commit([step])
+                before = step.manifest
+            elif (noted := before.noting(provenance)) is not before:
+                self._commit([Step(manifest=noted, files={})])
+                before = noted
+            self._recent.keep(merged.records, before)
+            return merged.report(old, overlap=overlap, content_sha256=before.latest.content_sha256)
+
     def write(self, records: Records) -> None:
         """Put one series into the store in place of what was there under its key.
 
-        Writing what is there already changes no byte.
+        What was there stays readable as a vintage. Writing what is there already changes no byte, and
+        mends a file that is damaged.
 
         Raises
         ------
@@ -86,20 +129,45 @@ class Store:
         """Put several series into the store: all of them, or none where the disk refuses. See :meth:`write`."""
         ordered = Dataset.of(series).series
         for one in ordered:
-            if len(one) == 0:
-                raise BadRecords(f"{one.key}: a series without rows; nothing to store")
-        with self._disk(), self._locked(exclusive=True):
-            self._remove_leftovers()
-            before = self._settled()
-            imported = pd.Timestamp(self._now())
-            fresh = {series_path(one.key): entry_of(one, imported_at=imported) for one in ordered}
-            fresh = {path: _keep_first_import(entry, before.series.get(path)) for path, entry in fresh.items()}
-            _refuse_two_truths(before.series | fresh)
-            changed = [one for one in ordered if not self._holds(one, before.series.get(series_path(one.key)))]
-            try:
-                self._commit(before, fresh, self._stage(changed))
-            finally:
-                self._remove_leftovers()
+            _refuse_unfit(one)
+        with self._writing():
+            self._refuse_two_truths({one.key: one for one in ordered})
+            steps = []
+            for one in ordered:
+                folder = SeriesFolder(self.path, one.key)
+                before = folder.clean()
+                if before is None or not folder.holds(before, one):
+                    steps.append(next_state(before, one, written_at=self._now()))
+            self._commit(steps)
+
+    def _commit(self, steps: list[Step]) -> None:
+        """Files first, then the manifests; the disk may refuse anything up to the first manifest."""
+        folders = [SeriesFolder(self.path, one.manifest.key) for one in steps]
+        try:
+            for step, folder in zip(steps, folders, strict=True):
+                folder.stage(step)
+            for folder in folders:
+                folder.commit()
+        finally:
+            for folder in folders:
+                folder.clean()
+
+    def _refuse_two_truths(self, series: Mapping[SeriesKey, Records]) -> None:
+        """One instrument id has one set of facts, whichever series it comes with."""
+        for key, records in series.items():
+            others = {
+                one.key: one.head.instrument for one in self._manifests(path_part(key.venue), path_part(key.symbol))
+            }
+            others |= {one.key: one.instrument for one in series.values()}
+            for other, instrument in sorted(others.items()):
+                if instrument.id == records.instrument.id and instrument != records.instrument:
+                    raise BadRecords(
+                        f"{instrument.id} would have two sets of facts: {instrument} with {other.kind}, and "
+                        f"{records.instrument} with {key.kind}; give its series the same role, quote, margin and "
+                        "open-interest unit and write them together, or use another store"
+                    )
+
+    # -- reading ---------------------------------------------------------------------------------
 
     def entries(self) -> tuple[StoreEntry, ...]:
         """What the store holds, sorted by key.
@@ -109,142 +177,118 @@ class Store:
         MissingData
             where the store is empty or is not there.
         """
-        with self._reading() as manifest:
-            return tuple(sorted(manifest.series.values(), key=lambda one: one.key))
+        with self._reading():
+            return tuple(sorted((one.entry() for one in self._filled()), key=lambda one: one.key))
 
-    def read(self, key: SeriesKey) -> Records:
-        """One series, checked against the content hash of the manifest.
+    def read(self, key: SeriesKey, *, content_sha256: str | None = None) -> StoredRecords:
+        """One series, checked against its content hash.
 
-        Raises
-        ------
-        MissingData
-            where the store has no such series, or its file is gone.
-        BadRecords
-            where the file is not what was written.
-        """
-        with self._reading() as manifest:
-            return self._read(manifest, key)
-
-    def dataset(self, keep: Callable[[StoreEntry], bool] | None = None) -> Dataset:
-        """The series for which ``keep`` is true, all of them by default.
+        Parameters
+        ----------
+        content_sha256 : of the vintage to read; today's by default
 
         Raises
         ------
         MissingData
-            where the store is empty or no series is kept.
+            where the store has no such series or vintage, or a file is gone.
         BadRecords
             where a file is not what was written.
         """
-        with self._reading() as manifest:
-            chosen = [one.key for one in manifest.series.values() if keep is None or keep(one)]
+        with self._reading():
+            return SeriesFolder(self.path, key).read(self._known(key), content_sha256)
+
+    def dataset(
+        self,
+        keep: Callable[[StoreEntry], bool] | None = None,
+        *,
+        as_of: Mapping[SeriesKey, str] | None = None,
+    ) -> Dataset:
+        """The series for which ``keep`` is true, all of them by default.
+
+        Parameters
+        ----------
+        as_of : content hashes of the vintages to read; a series that is not in it comes as it is today
+
+        Raises
+        ------
+        MissingData
+            where the store is empty, no series is kept, or a vintage is not there.
+        BadRecords
+            where a file is not what was written.
+        """
+        with self._reading():
+            manifests = self._filled()
+            chosen = [one for one in manifests if keep is None or keep(one.entry())]
             if not chosen:
-                raise MissingData(f"{self.path}: none of the {len(manifest.series)} series here was asked for; {_FILL}")
-            return Dataset.of(self._read(manifest, key) for key in chosen)
+                raise MissingData(f"{self.path}: none of the {len(manifests)} series here was asked for; {_FILL}")
+            wanted = as_of or {}
+            return Dataset.of(SeriesFolder(self.path, one.key).read(one, wanted.get(one.key)) for one in chosen)
 
-    # -- reading ---------------------------------------------------------------------------------
+    def held(self, named: Mapping[str, str]) -> dict[SeriesKey, str]:
+        """Of series named as their keys print, those that are here, with the content hash to read.
 
-    @contextmanager
-    def _reading(self) -> Iterator[Manifest]:
-        with self._disk():
-            if not self._manifest_path.exists():
-                raise MissingData(f"{self.path}: no store here yet; {_FILL}")
-            with self._locked(exclusive=False):
-                manifest = self._settled()
-                if not manifest.series:
-                    raise MissingData(f"{self.path}: the store is empty; {_FILL}")
-                yield manifest
+        That is the named one where the store has such a vintage, else today's.
+        """
+        with self._reading():
+            found = {}
+            for one in self._filled():
+                wanted = named.get(str(one.key))
+                if wanted is not None:
+                    past = (each.content_sha256 for each in SeriesFolder(self.path, one.key).vintages(one))
+                    found[one.key] = wanted if wanted in past else one.latest.content_sha256
+            return found
 
-    def _read(self, manifest: Manifest, key: SeriesKey) -> Records:
-        entry = manifest.series.get(series_path(key))
-        if entry is None:
-            have = sorted(str(one.key) for one in manifest.series.values())
+    def manifest(self, key: SeriesKey) -> SeriesManifest:
+        """The manifest of one series: its chunks, gaps, revisions and origins; raises :class:`MissingData`."""
+        with self._reading():
+            return self._known(key)
+
+    def vintages(self, key: SeriesKey) -> tuple[Vintage, ...]:
+        """Every state a series had, oldest first; raises :class:`MissingData`."""
+        with self._reading():
+            return SeriesFolder(self.path, key).vintages(self._known(key))
+
+    def _known(self, key: SeriesKey) -> SeriesManifest:
+        manifest = SeriesFolder(self.path, key).manifest()
+        if manifest is None:
+            have = sorted(str(one.key) for one in self._filled())
             close = nearest(str(key), have)
             hint = f"did you mean {close!r}?" if close else f"it holds: {', '.join(have)}"
             raise MissingData(f"{self.path}: no series {key}; {hint}")
-        path = self.path / series_path(key)
-        if not path.exists():
-            raise MissingData(f"{path}: the manifest names this file and it is gone; {_AGAIN}")
-        records = _decode(path.read_bytes(), entry, path)
-        found = records.content_hash()
-        if found != entry.content_sha256:
-            raise BadRecords(
-                f"{path}: the content hash is {found[:12]} and the manifest says {entry.content_sha256[:12]}: "
-                f"the file is not what was written; {_AGAIN}"
-            )
-        return records
+        return manifest
 
-    def _settled(self) -> Manifest:
-        """The manifest with every open announcement decided by what lies on the disk."""
-        manifest = Manifest.load(self._manifest_path)
-        for path, entry in manifest.pending.items():
-            if _stated_hash(self.path / path) == entry.content_sha256:
-                manifest.series[path] = entry
-        return replace(manifest, pending={})
+    def _filled(self) -> list[SeriesManifest]:
+        manifests = list(self._manifests())
+        if not manifests:
+            raise MissingData(f"{self.path}: the store is empty; {_FILL}")
+        return manifests
 
-    def _holds(self, records: Records, entry: StoreEntry | None) -> bool:
-        """True where the file on disk has exactly these rows."""
-        path = self.path / series_path(records.key)
-        if entry is None or entry.content_sha256 != records.content_hash() or not path.exists():
-            return False
-        try:
-            return _decode(path.read_bytes(), entry, path).content_hash() == entry.content_sha256
-        except BadRecords:
-            return False
+    def _manifests(self, venue: str = "*", symbol: str = "*") -> Iterator[SeriesManifest]:
+        for path in sorted(self.path.glob(f"{venue}/{symbol}/*/{MANIFEST}")):
+            yield SeriesManifest.load(path)
 
-    # -- writing ---------------------------------------------------------------------------------
-
-    def _stage(self, series: Iterable[Records]) -> list[tuple[Path, Path]]:
-        """Write new files beside their places."""
-        staged: list[tuple[Path, Path]] = []
-        for one in series:
-            final = self.path / series_path(one.key)
-            final.parent.mkdir(parents=True, exist_ok=True)
-            staged.append((final.with_name(f".{final.name}.tmp"), final))
-            _write_bytes(staged[-1][0], _encode(one))
-        return staged
-
-    def _commit(self, before: Manifest, fresh: dict[str, StoreEntry], staged: list[tuple[Path, Path]]) -> None:
-        if staged:
-            moving = {final.relative_to(self.path).as_posix() for _, final in staged}
-            announced = {path: entry for path, entry in fresh.items() if path in moving}
-            self._save(replace(before, pending=announced))
-        for temporary, final in staged:
-            os.replace(temporary, final)  # noqa: PTH105
-        self._save(Manifest(series=before.series | fresh))
-
-    def _save(self, manifest: Manifest) -> None:
-        text = manifest.dump().encode()
-        if self._manifest_path.exists() and self._manifest_path.read_bytes() == text:
-            return
-        temporary = self._manifest_path.with_name(".manifest.json.tmp")
-        _write_bytes(temporary, text)
-        os.replace(temporary, self._manifest_path)  # noqa: PTH105
-
-    def _remove_leftovers(self) -> None:
-        """Remove what a writer left when it died or the disk refused; nobody else writes under the lock."""
-        for leftover in self.path.rglob(".*.tmp"):
-            leftover.unlink(missing_ok=True)
-
-    @property
-    def _manifest_path(self) -> Path:
-        return self.path / "manifest.json"
+    # -- the disk --------------------------------------------------------------------------------
 
     @contextmanager
-    def _locked(self, *, exclusive: bool) -> Iterator[None]:
-        import fcntl
-
-        lock = self.path / ".lock"
-        if exclusive:
-            self.path.mkdir(parents=True, exist_ok=True)
-        elif not lock.exists():
-            yield  # a store copied without its lock file: there is no writer to wait for
-            return
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT if exclusive else os.O_RDONLY, 0o666)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
+    def _reading(self) -> Iterator[None]:
+        with self._disk():
+            if not self.path.exists():
+                raise MissingData(f"{self.path}: no store here yet; {_FILL}")
+            self._refuse_old_form()
             yield
-        finally:
-            os.close(handle)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with self._disk(), disk.turn(self.path / ".lock"):
+            self._refuse_old_form()
+            yield
+
+    def _refuse_old_form(self) -> None:
+        if (self.path / MANIFEST).exists():
+            raise BadRecords(
+                f"{self.path / MANIFEST}: a store of schema 1, one file per series, which this btcflow does not read "
+                f"(it reads schema {SCHEMA}); move the folder aside, then {_FILL}"
+            )
 
     @contextmanager
     def _disk(self) -> Iterator[None]:
@@ -260,85 +304,29 @@ class Store:
             ) from error
 
 
-def _name(part: str) -> str:
-    safe = quote(part, safe="")
-    return f"%2E{safe[1:]}" if safe.startswith(".") else safe
+class _Recent:
+    """The rows of series that were merged a moment ago, so that a fetch in many parts reads each series once."""
+
+    def __init__(self) -> None:
+        self._rows: dict[SeriesKey, tuple[str, Records]] = {}
+
+    def get(self, manifest: SeriesManifest) -> Records | None:
+        """The rows of today's vintage, where they are at hand."""
+        digest, records = self._rows.get(manifest.key, ("", None))
+        return records if digest == manifest.latest.content_sha256 else None
+
+    def keep(self, records: Records, manifest: SeriesManifest) -> None:
+        """Keep the rows, and the latest others as long as all are few."""
+        self._rows.pop(records.key, None)
+        self._rows[records.key] = (manifest.latest.content_sha256, records)
+        while sum(len(rows) for _, rows in self._rows.values()) > _ROWS_AT_HAND:
+            del self._rows[next(iter(self._rows))]
 
 
-def _keep_first_import(entry: StoreEntry, before: StoreEntry | None) -> StoreEntry:
-    if before is not None and before.content_sha256 == entry.content_sha256:
-        return replace(entry, imported_at=before.imported_at)
-    return entry
-
-
-def _refuse_two_truths(entries: dict[str, StoreEntry]) -> None:
-    """One instrument id has one set of facts, whichever series it comes with."""
-    seen: dict[str, StoreEntry] = {}
-    for entry in entries.values():
-        first = seen.setdefault(entry.instrument.id, entry)
-        if first.instrument != entry.instrument:
-            raise BadRecords(
-                f"{entry.instrument.id} would have two sets of facts: {first.instrument} with {first.key.kind}, and "
-                f"{entry.instrument} with {entry.key.kind}; give its series the same role, quote, margin and "
-                "open-interest unit and write them together, or use another store"
-            )
-
-
-def _write_bytes(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _encode(records: Records) -> bytes:
-    """The same records always give the same bytes (for one version of pyarrow)."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    instant = pa.timestamp("ns", tz="UTC")
-    columns: dict[str, Any] = {
-        "stamp": pa.array(records.stamp).cast(instant),
-        "known_at": pa.array(records.known_at).cast(instant),
-    }
-    for name in KINDS[records.key.kind].columns:
-        columns[name] = pa.array(records.column(name), type=pa.float64())
-    table = pa.table(columns).replace_schema_metadata({_HASH: records.content_hash().encode()})
-    sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd")
-    return sink.getvalue()
-
-
-def _decode(content: bytes, entry: StoreEntry, path: Path) -> Records:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.ParquetFile(io.BytesIO(content)).read()
-        times = {name: table[name].cast(pa.int64()).to_numpy() for name in ("stamp", "known_at")}
-        columns = {name: np.asarray(table[name].to_numpy()) for name in KINDS[entry.key.kind].columns}
-    except (pa.ArrowException, OSError, KeyError) as error:
-        raise BadRecords(f"{path}: not a series of this store ({error}); {_AGAIN}") from error
-    frame = pd.DataFrame({name: pd.to_datetime(value, unit="ns", utc=True) for name, value in times.items()} | columns)
-    return Records(
-        key=entry.key,
-        instrument=entry.instrument,
-        frame=frame,
-        source=entry.source,
-        lag=entry.lag,
-        synthetic=entry.synthetic,
-    )
-
-
-def _stated_hash(path: Path) -> str | None:
-    """The content hash a file carries in its footer; None where there is no such file."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    if not path.exists():
-        return None
-    try:
-        stated = (pq.read_schema(path).metadata or {}).get(_HASH)
-    except (pa.ArrowException, OSError):
-        return None
-    return stated.decode() if stated else None
+def _refuse_unfit(records: Records) -> None:
+    if len(records) == 0:
+        raise BadRecords(f"{records.key}: a series without rows; nothing to store")
+    if (records.key.venue, records.key.symbol) != (records.instrument.venue, records.instrument.symbol):
+        raise BadRecords(
+            f"{records.key}: its instrument is {records.instrument.id}; expected the same venue and symbol"
+        )

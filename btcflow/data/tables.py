@@ -1,4 +1,4 @@
-"""Columns of a CSV or parquet file as numbers and UTC times; a fault names file, column, row and time.
+"""Columns of a CSV, parquet or feather file as numbers and UTC times; a fault names file, column, row and time.
 
 Rows count from 1 at the first row of data, in either format.
 """
@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 import pandas as pd
 
+from btcflow.data.epochs import EARLIEST, LATEST, NANOSECONDS, common_unit
 from btcflow.data.records import utc_ns
 from btcflow.errors import BadRecords, ConfigError, nearest
 
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Table", "read_table"]
 
-_NANOSECONDS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
-_EARLIEST = pd.Timestamp("2009-01-03", tz="UTC").value
-_LATEST = pd.Timestamp("2100-01-01", tz="UTC").value
 _ZONED = re.compile(r":\d\d(\.\d+)?\s?(Z|UTC|[+-]\d\d(:?\d\d)?)$")
 _BLANK = ("", "nan", "NaN", "NA", "N/A", "null", "NULL", "None")
 _FLAGS = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
@@ -75,6 +73,10 @@ class Table:
                 raise BadRecords(f"{self.at(column, row)}: {cell!r} is neither true nor false")
         return np.array([_FLAGS[str(cell).strip().lower()] for cell in cells], dtype=bool)
 
+    def texts(self, column: str) -> list[str]:
+        """A column as text without blanks around it, an empty cell as ``""``."""
+        return ["" if cell is None else str(cell).strip() for cell in self.columns[column].to_pylist()]
+
     def times(self, spec: TimeSpec) -> np.ndarray:
         """The time column as int64 nanoseconds UTC; shape (N,).
 
@@ -105,7 +107,7 @@ class Table:
                 f"{self.name}: column {spec.column!r} holds {cells.type} and not times; expected "
                 "time.unit: s, ms, us or ns"
             )
-        for row in np.flatnonzero((found < _EARLIEST) | (found >= _LATEST))[:1]:
+        for row in np.flatnonzero((found < EARLIEST) | (found >= LATEST))[:1]:
             raise BadRecords(
                 f"{self.at(spec.column, row)}: {cells[int(row)].as_py()!r} read as {spec.unit} is "
                 f"{pd.Timestamp(found[row], tz='UTC')}; expected a time from 2009 to 2100: is time.unit right?"
@@ -129,22 +131,35 @@ class Table:
         """Numbers since 1970 in integer arithmetic; only a fraction is rounded (to the nanosecond)."""
         import pyarrow as pa
 
-        cells, factor = self.columns[spec.column], _NANOSECONDS[spec.unit]
+        cells = self.columns[spec.column]
         try:
             whole = np.asarray(cells.cast(pa.int64()).to_numpy(), dtype=np.int64)
-            fraction = np.zeros(len(whole), dtype=np.int64)
+            fraction = np.zeros(len(whole))
         except pa.ArrowException:
             values = self.numbers(spec.column)
             floor = np.clip(np.floor(np.nan_to_num(values)), -(2.0**62), 2.0**62)
             whole = floor.astype(np.int64)
-            fraction = np.where(np.isfinite(values), np.rint((values - floor) * factor), 0).astype(np.int64)
-        limit = _LATEST // factor
+            fraction = np.where(np.isfinite(values), values - floor, 0.0)
+        factor = NANOSECONDS[self._unit(whole, spec)]
+        limit = LATEST // factor
         for row in np.flatnonzero(np.abs(whole) > limit)[:1]:
             raise BadRecords(
                 f"{self.at(spec.column, row)}: {cells[int(row)].as_py()!r} read as {spec.unit} is after 2100; "
                 "expected a time from 2009 to 2100: is time.unit right?"
             )
-        return whole * factor + fraction
+        return whole * factor + np.rint(fraction * factor).astype(np.int64)
+
+    def _unit(self, whole: np.ndarray, spec: TimeSpec) -> str:
+        """The unit the spec says, or the size of the numbers tells; two units in one column are refused."""
+        unit = common_unit(whole, lambda row: self.at(spec.column, row))
+        if spec.unit != "epoch":
+            return spec.unit
+        if unit is None:
+            raise BadRecords(
+                f"{self.name}: column {spec.column!r}: a number is in no unit a time from 2009 to 2100; is it the "
+                "right column?"
+            )
+        return unit
 
     def _texts(self, texts: list[str], spec: TimeSpec) -> np.ndarray:
         zoned = np.array([bool(_ZONED.search(text)) for text in texts], dtype=bool)
@@ -218,6 +233,8 @@ def read_table(path: Path, name: str, *, columns: Iterable[str], layout: CsvLayo
     with _readable(name):
         if path.name.endswith(".parquet"):
             return Table(name, _parquet(path, name, wanted))
+        if path.name.endswith(".feather"):
+            return Table(name, _feather(path, name, wanted))
         return Table(name, _text(path, name, wanted, layout))
 
 
@@ -238,6 +255,14 @@ def _parquet(path: Path, name: str, wanted: list[str]) -> Any:
     with pq.ParquetFile(path) as file:
         _refuse_absent(name, wanted, file.schema_arrow.names)
         return file.read(columns=wanted)
+
+
+def _feather(path: Path, name: str, wanted: list[str]) -> Any:
+    import pyarrow as pa
+
+    with pa.OSFile(str(path)) as raw, pa.ipc.open_file(raw) as file:
+        _refuse_absent(name, wanted, file.schema.names)
+        return file.read_all().select(wanted)
 
 
 def _text(path: Path, name: str, wanted: list[str], layout: CsvLayout) -> Any:
@@ -279,5 +304,5 @@ def _refuse_absent(name: str, wanted: list[str], have: list[str]) -> None:
     for one in wanted:
         if one not in have:
             close = nearest(one, have)
-            guess = f"did you mean {close!r}?" if close else f"it has: {', '.join(have)}"
-            raise BadRecords(f"{name}: no column {one!r}; {guess} name the file's columns under columns: in the spec")
+            guess = f"did you mean {close!r}" if close else f"it has: {', '.join(have)}"
+            raise BadRecords(f"{name}: no column {one!r}; {guess}; name the file's columns under columns: in the spec")

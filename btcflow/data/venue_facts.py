@@ -32,7 +32,7 @@ __all__ = ["VENUES", "InstrumentFacts", "Listing", "VenueFacts", "VenueRegistry"
 
 Word = Annotated[str, Field(min_length=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-PriceKind = Literal["ohlcv", "mark", "index", "premium_index"]
+PriceKind = Literal["ohlcv", "mark", "index", "premium_index", "taker_volume"]
 _SHIPPED = Path(__file__).resolve().parent / "venues"
 _FIRST, _LAST = np.iinfo(np.int64).min, np.iinfo(np.int64).max
 
@@ -50,6 +50,9 @@ class Listing(_Model):
     contract_size, contract_ccy : what one contract stands for; absent where the venue counts none
     valid_from, valid_to : listing and delisting, UTC; absent where unknown, or still listed
     prices : the kinds of price series the venue publishes of it
+    fees : tiers (30-day traded volume from which it applies, maker, taker), rising; fractions of notional
+    max_leverage : the largest leverage the venue grants; absent where unknown, or for spot
+    maintenance : maintenance-margin tiers (notional from which it applies, rate), rising
     funding : the funding rules, oldest first; each holds until the next begins
     """
 
@@ -64,11 +67,14 @@ class Listing(_Model):
     valid_from: Instant | None = None
     valid_to: Instant | None = None
     prices: tuple[PriceKind, ...] = ()
+    fees: tuple[tuple[float, float, float], ...] = ()
+    max_leverage: Positive | None = None
+    maintenance: tuple[tuple[float, float], ...] = ()
     funding: tuple[FundingEra, ...] = ()
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
-        problems = [*self._unit_problems(), *self._date_problems()]
+        problems = [*self._unit_problems(), *self._date_problems(), *self._tier_problems()]
         if problems:
             raise ValueError("; ".join(problems))
         return self
@@ -94,6 +100,12 @@ class Listing(_Model):
                 yield "funding eras are not in the order of their `from`; each but the first needs one"
         if starts and self.valid_to and starts[-1] and starts[-1] >= self.valid_to:
             yield "the last funding era begins after valid_to"
+
+    def _tier_problems(self) -> Iterator[str]:
+        for name, tiers in (("fees", self.fees), ("maintenance", self.maintenance)):
+            starts = [tier[0] for tier in tiers]
+            if starts and (starts[0] != 0 or sorted(set(starts)) != starts):
+                yield f"{name} tiers begin at {starts}; expected the first at 0 and each above the one before"
 
 
 class VenueFacts(_Model):

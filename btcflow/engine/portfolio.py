@@ -2,8 +2,9 @@
 
 Nothing is simulated again. The portfolio is built from the ledger's orders, and funding enters
 through ``cash_flow`` and ``total_profit``; value, returns, Sharpe, drawdowns, stats and plots follow.
-Trade records (``pf.trades``, win rate, profit factor) hold prices and fees only, as vectorbt keeps
-them: the funding of a trade is in :func:`btcflow.engine.trades.trades`.
+A liquidation is an order like any other, at its own price. Trade records (``pf.trades``, win rate,
+profit factor) hold prices and fees only, as vectorbt keeps them: the funding of a trade is in
+:func:`btcflow.engine.trades.trades`.
 
 vectorbt gets a tz-naive UTC index: with a tz-aware one it is tens of times slower.
 """
@@ -45,8 +46,14 @@ def funded_portfolio(ledger: Ledger, columns: pd.Index | None = None) -> vbt.Por
     Raises
     ------
     ConfigError
-        where ``columns`` does not hold one label per ledger column, or the ledger has no bars or columns
+        where ``columns`` does not hold one label per ledger column, the ledger has no bars or columns, or the
+        traded contract is inverse
     """
+    if ledger.inverse:
+        raise ConfigError(
+            f"{ledger.clock.instrument.id} is an inverse contract, settled in BTC, and vectorbt knows linear contracts "
+            "only; use the ledger itself: its frame(), equity_usd, trades and performance"
+        )
     if 0 in ledger.equity.shape:
         raise ConfigError(f"a ledger of {len(ledger)} bars and {ledger.columns} columns; expected at least one of each")
     if columns is not None and len(columns) != ledger.columns:
@@ -59,7 +66,7 @@ def funded_portfolio(ledger: Ledger, columns: pd.Index | None = None) -> vbt.Por
         wrapper.wrap(close),
         _order_records(ledger),
         _no_logs(),
-        np.full(ledger.columns, ledger.market.capital),
+        np.full(ledger.columns, ledger.capital),
         False,
         funding=np.ascontiguousarray(ledger.funding),
     )

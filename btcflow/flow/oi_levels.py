@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from btcflow.data.interest_units import unit_in_btc
-from btcflow.errors import MissingData
+from btcflow.errors import MissingData, NotInData
 from btcflow.flow.open_interest_cleaning import accept
 from btcflow.stack import carry, row_median
 
@@ -119,7 +119,7 @@ def vendor_btc(panel: Panel, vendor: str) -> np.ndarray:
     found = [v for v in panel.columns("aggregate") if panel.instruments[v].venue == vendor]
     if len(found) != 1:
         have = ", ".join(panel.instruments[v].venue for v in panel.columns("aggregate")) or "none"
-        raise MissingData(f"oi.source is vendor:{vendor}, and the panel holds the aggregates: {have}")
+        raise NotInData(f"oi.source is vendor:{vendor}, and the panel holds the aggregates: {have}")
     worth = unit_in_btc(panel.instruments[found[0]], reference_price(panel))
     return np.asarray(panel["open_interest"][:, found[0]] * worth)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from btcflow.errors import ConfigError, MissingData
+from btcflow.errors import ConfigError, MissingData, NotInData
 from btcflow.flow.options import PremiumGroup, PremiumOptions
 
 if TYPE_CHECKING:
@@ -232,7 +232,7 @@ def _named(panel: Panel, options: PremiumOptions, possible: Mapping[str, tuple[G
     absent = sorted({one.quote for one in named} - set(possible))
     if absent:
         lack, have = _WORDS["exchange_index" if options.source == "exchange_index" else options.quote_mode]
-        raise MissingData(
+        raise NotInData(
             f"premium.groups names {', '.join(absent)}, and the panel has no {lack}; "
             f"groups {have}: {', '.join(possible) or 'none'}"
         )

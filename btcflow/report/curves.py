@@ -9,6 +9,7 @@ import pandas as pd
 
 from btcflow.report import encode
 from btcflow.report.encode import Column
+from btcflow.report.figures import money_digits
 from btcflow.report.run_folder import RunFolder
 
 __all__ = ["DAILY_ABOVE", "METRICS", "TRIALS_SHOWN", "Curves", "curves", "drawdown", "drawn_at", "own_trials"]
@@ -51,8 +52,9 @@ def curves(run: RunFolder) -> Curves:
     """Everything the page draws, from a checked run folder."""
     bars = {"time": encode.seconds(run.ledger["time"]), **encode.candles(run.ledger)}
     signals, undrawn = _signals(run)
-    equity, daily = _equity(run)
-    tables = {"bars": bars, "signals": signals, "equity": equity, "trades": _trades(run.trades)}
+    digits = 2 + money_digits(run.summary.market.capital)
+    equity, daily = _equity(run, digits)
+    tables = {"bars": bars, "signals": signals, "equity": equity, "trades": _trades(run.trades, digits)}
     left_out = 0
     if run.trials is not None and not run.trials.empty:
         shown = _spread(own_trials(run), TRIALS_SHOWN)
@@ -116,7 +118,7 @@ def _signals(run: RunFolder) -> tuple[dict[str, Column], int]:
     return columns, undrawn
 
 
-def _equity(run: RunFolder) -> tuple[dict[str, Column], bool]:
+def _equity(run: RunFolder, digits: int) -> tuple[dict[str, Column], bool]:
     frame = run.equity
     names = [name for name in ("equity", "buy_and_hold", "spot") if name in frame.columns]
     names += [name for name in map(str, frame.columns) if name.startswith("equity_")][:OTHERS_SHOWN]
@@ -133,12 +135,14 @@ def _equity(run: RunFolder) -> tuple[dict[str, Column], bool]:
         time = time[last]
     columns = {"time": Column(values=time, missing=np.zeros(len(time), dtype=bool))}
     for name, array in values.items():
-        columns[name] = encode.numbers(array, decimals=5 if name == "drawdown" else 2)
+        columns[name] = encode.numbers(array, decimals=5 if name == "drawdown" else digits)
     return columns, daily
 
 
-def _trades(frame: pd.DataFrame) -> dict[str, Column]:
+def _trades(frame: pd.DataFrame, digits: int) -> dict[str, Column]:
     amounts = ("price_pnl", "funding", "fees", "slippage", "net")
+    usd = {"net_usd": encode.numbers(frame["net_usd"], decimals=2)} if "net_usd" in frame.columns else {}
+    liquidated = frame["liquidated"].astype(float) if "liquidated" in frame.columns else np.zeros(len(frame))
     return {
         "entry_time": encode.seconds(frame["entry_time"]),
         "exit_time": encode.seconds(frame["exit_time"]),
@@ -147,9 +151,11 @@ def _trades(frame: pd.DataFrame) -> dict[str, Column]:
         "entry_fill": encode.numbers(frame["entry_fill"], decimals=2),
         "exit_fill": encode.numbers(frame["exit_fill"], decimals=2),
         "bars": encode.numbers(frame["bars"], decimals=0),
-        **{name: encode.numbers(frame[name], decimals=2) for name in amounts},
+        **{name: encode.numbers(frame[name], decimals=digits) for name in amounts},
+        **usd,
         "return": encode.numbers(frame["return"], decimals=6),
         "open": encode.numbers(frame["open"].astype(float), decimals=0),
+        "liquidated": encode.numbers(liquidated, decimals=0),
     }
 
 

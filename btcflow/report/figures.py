@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-__all__ = ["NONE", "count", "money", "number", "percent", "plain", "stamp", "tone"]
+__all__ = ["NONE", "count", "money", "money_digits", "number", "percent", "plain", "stamp", "tone"]
 
 NONE = "–"
 _MINUS = "−"
@@ -39,9 +39,20 @@ def percent(value: float | None, digits: int = 1, *, signed: bool = True) -> str
     return number(100.0 * value, digits, signed=signed) + "%"
 
 
-def money(value: float | None) -> str:
-    """An amount of the quote currency without decimals, signed."""
-    return number(value, 0, signed=True)
+def money_digits(capital: float) -> int:
+    """Decimals that amounts of an account need: none from 1,000 units on, else five digits of the capital.
+
+    Examples
+    --------
+    >>> money_digits(100_000.0), money_digits(6.8578), money_digits(0.005)
+    (0, 4, 7)
+    """
+    return 0 if capital >= 1_000 else min(8, 4 - math.floor(math.log10(capital)))
+
+
+def money(value: float | None, digits: int = 0) -> str:
+    """A signed amount of the settlement currency."""
+    return number(value, digits, signed=True)
 
 
 def count(value: float | None) -> str:

@@ -112,6 +112,10 @@ def _context(run: RunFolder) -> dict[str, Any]:
         "segments": tables.segments(run.summary),
         "account": account,
         "bars": bars,
+        "capacity": tables.capacity(run.summary),
+        "refused_capitals": tables.refused_capitals(run.summary),
+        "digits": shown.money_digits(run.summary.market.capital),
+        "in_quote": tables.in_quote(run.summary),
         "folds": tables.folds(run.summary),
         "timeframes": tables.timeframes(run.summary),
         "period": (run.ledger["time"].iloc[0], run.equity["time"].iloc[-1]),
@@ -145,6 +149,8 @@ def _meta(run: RunFolder, drawn: Curves, layout: list[dict[str, Any]]) -> dict[s
         "signal": signal,
         "steps": signal > step,
         "synthetic": summary.synthetic,
+        "digits": shown.money_digits(summary.market.capital),
+        "quote": None if summary.in_quote is None else summary.in_quote.currency,
         "metrics": [name for name in METRICS if name in columns],
         "spans": [
             {"segment": span.segment, "from": int(span.first.timestamp()), "to": int(span.last.timestamp())}

@@ -9,7 +9,7 @@ import numpy as np
 
 from btcflow.errors import StoreError
 from btcflow.report import tables
-from btcflow.report.figures import percent
+from btcflow.report.figures import money_digits, percent
 from btcflow.report.run_folder import RunFolder, read_run
 
 __all__ = ["picture"]
@@ -66,7 +66,7 @@ def _draw(run: RunFolder) -> Any:
     _curves(equity, times, run)
     for axes in (price, equity):
         _shade(axes, run)
-        _scale(axes, long=_is_long(times))
+        _scale(axes, long=_is_long(times), digits=money_digits(run.summary.market.capital) if axes is equity else 0)
     _titles(figure, price, run)
     return figure
 
@@ -77,7 +77,7 @@ def _curves(axes: Any, times: np.ndarray, run: RunFolder) -> None:
         drawn.append(("spot", "spot, no costs", "#b98200", 0.8))
     for name, label, color, width in drawn:
         axes.plot(times, run.equity[name].to_numpy(), color=color, linewidth=width, label=label)
-    axes.set_ylabel("equity, quote currency")
+    axes.set_ylabel(f"equity, {run.summary.market.settlement}", parse_math=False)
     axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), frameon=False, ncols=len(drawn), borderaxespad=0.1)
     axes.set_xlabel("UTC")
 
@@ -99,7 +99,7 @@ def _is_long(times: np.ndarray) -> bool:
     return bool(times[-1] - times[0] > np.timedelta64(_YEAR_BARS_DAYS, "D"))
 
 
-def _scale(axes: Any, *, long: bool) -> None:
+def _scale(axes: Any, *, long: bool, digits: int) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     drawn = np.concatenate([np.asarray(line.get_ydata(), dtype=np.float64) for line in axes.lines])
@@ -108,7 +108,7 @@ def _scale(axes: Any, *, long: bool) -> None:
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.yaxis.set_minor_formatter(NullFormatter())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.{digits}f}"))
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color="#e3e5ea", linewidth=0.5)
 

@@ -46,6 +46,8 @@ class Performance(_Part):
     win_rate: Number
     profit_factor: Number
     average_hold_hours: Number
+    max_drawdown_days: Number = None
+    liquidations: int | None = None
     start: datetime | None
     end: datetime | None
 
@@ -66,6 +68,8 @@ class Brief(_Part):
     win_rate: Number = None
     profit_factor: Number = None
     average_hold_hours: Number = None
+    max_drawdown_days: Number = None
+    liquidations: int | None = None
 
 
 class BriefPair(_Part):
@@ -90,7 +94,7 @@ class TimeframeRow(BriefPair):
 
 
 class Money(_Part):
-    """Signed contributions to equity in the quote currency: they add up to ``net``."""
+    """Signed contributions to equity in the currency of settlement: they add up to ``net``."""
 
     price: float
     funding: float
@@ -139,7 +143,7 @@ class Verdict(_Part):
 
 
 class MarketTerms(_Part):
-    """Costs and sizing; fractions, capital in the quote currency."""
+    """Costs and sizing; fractions, capital in the currency of settlement."""
 
     instrument: str
     fee: float
@@ -149,6 +153,41 @@ class MarketTerms(_Part):
     leverage: float
     capital: float = Field(gt=0)
     clock: str
+    settlement: str = "quote currency"
+    maintenance: list[tuple[float, float]] = []
+    liquidation_fee: float = 0.0
+    twap: int = 1
+    impact: float = 0.0
+    min_notional: float = 0.0
+
+
+class Worth(_Part):
+    """An account valued in another currency over one segment."""
+
+    start_equity: Number
+    end_equity: Number
+    total_return: Number
+
+
+class InQuote(_Part):
+    """An account settled in BTC, valued at the close in the quote currency."""
+
+    currency: str
+    in_sample: Worth
+    out_of_sample: Worth
+
+
+class Capacity(_Part):
+    """The chosen path traded with one capital."""
+
+    capital: float
+    total_return: Number
+    sharpe: Number
+    max_drawdown: Number
+    slippage: Number
+    skipped_orders: int
+    liquidations: int
+    refused: str = ""
 
 
 class Series(_Part):
@@ -198,6 +237,8 @@ class Summary(_Part):
     attribution: Attribution
     folds: list[Fold]
     market: MarketTerms
+    capacity: list[Capacity] = []
+    in_quote: InQuote | None = None
     data: DataTerms
     seed: int | None
     lock: Lock

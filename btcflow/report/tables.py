@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from btcflow.report.figures import NONE, count, money, number, percent, plain, stamp, tone
+from btcflow.report.figures import NONE, count, money, money_digits, number, percent, plain, stamp, tone
 from btcflow.report.run_folder import RunFolder
 from btcflow.report.summary import Brief, BriefPair, Performance, Summary
 
@@ -19,9 +19,12 @@ __all__ = [
     "Cell",
     "Table",
     "attribution",
+    "capacity",
     "cards",
     "folds",
+    "in_quote",
     "odds",
+    "refused_capitals",
     "segments",
     "timeframes",
     "trials_phrase",
@@ -113,7 +116,9 @@ def segments(summary: Summary) -> Table:
         (f"Sortino ratio ({trials_phrase(summary.verdict.trials)})", _sortino),
         ("Calmar ratio", _calmar),
         ("Max drawdown", _drawdown),
+        ("Longest time under water", _under_water),
         ("Trades", _trades),
+        ("Liquidations", _liquidations),
         ("Win rate", _wins),
         ("Profit factor", _factor),
         ("Average hold", _hold),
@@ -126,11 +131,62 @@ def segments(summary: Summary) -> Table:
     return Table(heads=("", *(head for head, _ in columns)), rows=tuple(rows))
 
 
+def in_quote(summary: Summary) -> Table | None:
+    """What an account settled in BTC is worth in the quote currency; None for any other."""
+    own = summary.in_quote
+    if own is None:
+        return None
+    rows = tuple(
+        (
+            Cell(text=name),
+            Cell(text=number(part.start_equity, 0)),
+            Cell(text=number(part.end_equity, 0)),
+            _colored(part.total_return),
+        )
+        for name, part in (("In sample", own.in_sample), ("Out of sample", own.out_of_sample))
+    )
+    return Table(heads=("", f"Start, {own.currency}", f"End, {own.currency}", "Total return"), rows=rows)
+
+
+def capacity(summary: Summary) -> Table | None:
+    """The chosen path traded with other capitals; None where none was asked for."""
+    if not summary.capacity:
+        return None
+    rows = tuple(
+        (
+            Cell(text=number(one.capital, 0)),
+            Cell(text="too large") if one.refused else _colored(one.total_return),
+            Cell(text=number(one.sharpe, signed=True)),
+            _colored(one.max_drawdown),
+            _toned(percent(one.slippage, 2), one.slippage),
+            Cell(text=count(one.skipped_orders)),
+            Cell(text=count(one.liquidations)),
+        )
+        for one in summary.capacity
+    )
+    heads = (
+        f"Capital, {_quote(summary)}",
+        "Total return",
+        f"Sharpe ratio ({trials_phrase(summary.verdict.trials)})",
+        "Max drawdown",
+    )
+    return Table(heads=(*heads, "Slippage and impact", "Orders too small", "Liquidations"), rows=rows)
+
+
+def refused_capitals(summary: Summary) -> tuple[str, ...]:
+    """Why a capital of the capacity table cannot be traded at all."""
+    return tuple(f"{number(one.capital, 0)}: {one.refused}" for one in summary.capacity if one.refused)
+
+
+def _quote(summary: Summary) -> str:
+    return summary.market.settlement if summary.in_quote is None else summary.in_quote.currency
+
+
 def attribution(run: RunFolder) -> tuple[Table, tuple[tuple[Bar, ...], ...]]:
     """The account of each segment, and one bar per cell on a scale shared by its column."""
     parts = run.summary.attribution
     held = [(name, getattr(parts, name)) for name in ("in_sample", "out_of_sample", "total")]
-    bases = {name: _base(run, name) for name, _ in held}
+    bases, digits = {name: _base(run, name) for name, _ in held}, money_digits(run.summary.market.capital)
     names = ("price", "funding", "fees", "slippage", "net")
     shares = [[0.0 if part is None else getattr(part, name) / bases[key] for key, part in held] for name in names]
     scales = [(min(0.0, *column), max(0.0, *column)) for column in zip(*shares, strict=True)]
@@ -139,7 +195,9 @@ def attribution(run: RunFolder) -> tuple[Table, tuple[tuple[Bar, ...], ...]]:
         for name, line in zip(names, shares, strict=True)
     )
     words = {"price": "Price", "funding": "Funding", "fees": "Fees", "slippage": "Slippage", "net": "Net"}
-    rows = tuple((Cell(text=words[name]), *(_amount(part, name, bases[key]) for key, part in held)) for name in names)
+    rows = tuple(
+        (Cell(text=words[name]), *(_amount(part, name, bases[key], digits) for key, part in held)) for name in names
+    )
     return Table(heads=("", *(_LABELS[key] for key, _ in held)), rows=rows), bars
 
 
@@ -218,11 +276,11 @@ def _base(run: RunFolder, segment: str) -> float:
     return base if base > 0 else run.summary.market.capital
 
 
-def _amount(part: Any, name: str, base: float) -> Cell:
+def _amount(part: Any, name: str, base: float, digits: int) -> Cell:
     if part is None:
         return Cell(text=NONE)
     value = getattr(part, name)
-    return _toned(f"{money(value)} ({percent(value / base, 2)})", value)
+    return _toned(f"{money(value, digits)} ({percent(value / base, 2)})", value)
 
 
 def _bar(share: float, low: float, high: float, is_net: bool) -> Bar:
@@ -286,6 +344,16 @@ def _drawdown(part: Maybe) -> Cell:
     value = _of(part, "max_drawdown")
     down = None if value is None else -abs(value)
     return _colored(down)
+
+
+def _under_water(part: Maybe) -> Cell:
+    days = _of(part, "max_drawdown_days")
+    return Cell(text=NONE if days is None else f"{number(days, 0)} d")
+
+
+def _liquidations(part: Maybe) -> Cell:
+    happened = _of(part, "liquidations")
+    return Cell(text=count(happened), tone="loss" if happened else "")
 
 
 def _trades(part: Maybe) -> Cell:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from btcflow.clock import Clock
-from btcflow.config.experiment import Experiment, Sweep
+from btcflow.config.experiment import Experiment
 from btcflow.engine.ledger import Ledger, daily_equity, settle
 from btcflow.engine.signals import clock_targets
 from btcflow.errors import ConfigError
@@ -31,11 +31,31 @@ from btcflow.search.trials import Score
 from btcflow.stats.headline import headline
 from btcflow.stats.performance import Performance, performance
 
-__all__ = ["Chosen", "TimeframeAnswer", "answer", "bars_of", "ready_at", "segment_rows"]
+__all__ = ["Chosen", "TimeframeAnswer", "Work", "answer", "bars_of", "ready_at", "segment_rows", "slow_because"]
 
 Measure = Callable[[Sequence[Assignment]], list[dict[str, np.ndarray]]]
 """Numbers of K parameter sets on the training span and on the test span, each name to (K,)."""
 ProgressBar = Callable[[str], AbstractContextManager[Callable[[Progress], None] | None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """How a run is carried out; nothing here changes its result.
+
+    Attributes
+    ----------
+    journal : a file that survives an interrupt; None keeps nothing
+    progress : makes a progress bar for a search
+    jobs : threads of the sweep kernel
+    """
+
+    journal: Path | None = None
+    progress: ProgressBar | None = None
+    jobs: int = 1
+
+    def __post_init__(self) -> None:
+        if self.jobs < 1:
+            raise ConfigError(f"jobs is {self.jobs}; expected a number of threads, 1 or more")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +77,7 @@ class TimeframeAnswer:
     ----------
     bars : the signal bars
     folds : what each fold chose
+    path : (N, 1) target in force at each clock bar's open
     ledger : the stitched path, one column, over the whole span
     targets : (T,) target decided at each signal bar, by the parameters in force
     in_sample, out_of_sample : before and after the first cut
@@ -67,6 +88,7 @@ class TimeframeAnswer:
     timeframe: str
     bars: Bars
     folds: tuple[Chosen, ...]
+    path: np.ndarray
     ledger: Ledger
     targets: np.ndarray
     in_sample: Performance
@@ -117,13 +139,12 @@ def answer(
     bars: Bars,
     folds: Sequence[Fold],
     *,
-    journal: Path | None = None,
-    progress: ProgressBar | None = None,
+    work: Work,
 ) -> TimeframeAnswer:
     """Choose on every training span, stitch, trade once, and measure."""
     chosen, tables = [], []
     for number, fold in enumerate(folds, start=1):
-        values, table = _choose(experiment, strategy, bars, fold, number, journal, progress)
+        values, table = _choose(experiment, strategy, bars, fold, number, work)
         chosen.append(_judge(experiment, strategy, bars, fold, values))
         if table is not None:
             tables.append(table.assign(fold=number))
@@ -135,6 +156,7 @@ def answer(
         timeframe=bars.timeframe,
         bars=bars,
         folds=tuple(chosen),
+        path=path,
         ledger=ledger,
         targets=targets,
         in_sample=performance(ledger, 0, cut),
@@ -160,8 +182,7 @@ def _choose(
     bars: Bars,
     fold: Fold,
     number: int,
-    journal: Path | None,
-    progress: ProgressBar | None,
+    work: Work,
 ) -> tuple[Assignment, pd.DataFrame | None]:
     """The parameters a fold uses: the config's, or the best of a search on its training span."""
     sweep = experiment.sweep
@@ -169,15 +190,15 @@ def _choose(
         return strategy.assign(experiment.params), None
     name = f"{experiment.name} {bars.timeframe} fold {number}"
     space = sweep.space_on(bars.timeframe)
-    with _bar(progress, f"{bars.timeframe} fold {number}") as report:
+    with _bar(work.progress, f"{bars.timeframe} fold {number}") as report:
         trials = optimize(
             space,
-            _scorer(experiment, strategy, bars, fold, sweep),
+            _scorer(experiment, strategy, bars, fold, work.jobs),
             trials=None if sweep.sampler == "grid" else sweep.trials,
             batch=sweep.batch,
             sampler=sweep.sampler,
             seed=experiment.seed + number - 1,
-            storage=journal,
+            storage=work.journal,
             study_name=name,
             progress=report,
         )
@@ -185,12 +206,25 @@ def _choose(
     return strategy.assign({**experiment.params, **best}), trials.table
 
 
+def slow_because(experiment: Experiment, strategy: Rule | FreeForm, clock: Clock) -> str | None:
+    """Why a search runs through the exact ledger, set by set; None where the sweep kernel carries it."""
+    market = experiment.market.market
+    if not isinstance(strategy, Rule):
+        return "the strategy is free-form code"
+    if clock.instrument.margin == "inverse":
+        return f"{clock.instrument.id} is an inverse contract, settled in BTC"
+    told = {"twap": market.twap > 1, "impact": market.impact > 0, "min_notional": market.min_notional > 0}
+    named = [f"market.{name}" for name, used in told.items() if used]
+    return f"of {', '.join(named)}" if named else None
+
+
 def _scorer(
-    experiment: Experiment, strategy: Rule | FreeForm, bars: Bars, fold: Fold, sweep: Sweep
+    experiment: Experiment, strategy: Rule | FreeForm, bars: Bars, fold: Fold, jobs: int
 ) -> Callable[[list[dict[str, int | float]]], list[Score]]:
     """Score a block of parameter sets on the training and the test span of a fold."""
-    if isinstance(strategy, Rule):
-        measure = _by_kernel(experiment, strategy, bars, fold)
+    objective = experiment.sweep.objective if experiment.sweep is not None else "sharpe"
+    if isinstance(strategy, Rule) and slow_because(experiment, strategy, bars.panel.clock) is None:
+        measure = _by_kernel(experiment, strategy, bars, fold, jobs)
     else:
         measure = _by_ledger(experiment, strategy, bars, fold)
 
@@ -199,7 +233,7 @@ def _scorer(
         train, test = measure(values)
         return [
             Score(
-                value=float(train[sweep.objective][k]),
+                value=float(train[objective][k]),
                 attrs={
                     "in_sample_sharpe": float(train["sharpe"][k]),
                     "out_of_sample_sharpe": float(test["sharpe"][k]),
@@ -207,9 +241,7 @@ def _scorer(
                     "out_of_sample_return": float(test["total_return"][k]),
                     "in_sample_entries": float(train["entries"][k]),
                 },
-                reason=None
-                if np.isfinite(train[sweep.objective][k])
-                else f"{sweep.objective} is undefined: the set never traded",
+                reason=None if np.isfinite(train[objective][k]) else _undefined(objective, train["entries"][k]),
             )
             for k in range(len(sets))
         ]
@@ -217,7 +249,12 @@ def _scorer(
     return score
 
 
-def _by_kernel(experiment: Experiment, strategy: Rule, bars: Bars, fold: Fold) -> Measure:
+def _undefined(objective: str, entries: float) -> str:
+    why = "the equity ran out" if entries > 0 else "the set never traded"
+    return f"{objective} is undefined: {why}"
+
+
+def _by_kernel(experiment: Experiment, strategy: Rule, bars: Bars, fold: Fold, jobs: int) -> Measure:
     """A rule's numbers by the sweep kernel, which is prepared once for all batches of a fold."""
     from btcflow.engine.kernel.sweep import SweepKernel
 
@@ -227,15 +264,15 @@ def _by_kernel(experiment: Experiment, strategy: Rule, bars: Bars, fold: Fold) -
     kernel = SweepKernel(strategy, bars, experiment.market.market, segments, span=span)
 
     def measure(values: Sequence[Assignment]) -> list[dict[str, np.ndarray]]:
-        found = kernel.run(values, summary="basic")
+        found = kernel.run(values, summary="basic", threads=jobs)
         names = ("sharpe", "sortino", "calmar", "cagr", "total_return")
         return [{name: getattr(found, name)[s] for name in names} | {"entries": found.trades[s]} for s in (0, 1)]
 
     return measure
 
 
-def _by_ledger(experiment: Experiment, strategy: FreeForm, bars: Bars, fold: Fold) -> Measure:
-    """A free-form strategy's numbers by the ledger: one column of targets each, trained and tested in one pass."""
+def _by_ledger(experiment: Experiment, strategy: Rule | FreeForm, bars: Bars, fold: Fold) -> Measure:
+    """Any strategy's numbers by the ledger: one column of targets each, trained and tested in one pass."""
     market = experiment.market.market
 
     def measure(values: Sequence[Assignment]) -> list[dict[str, np.ndarray]]:

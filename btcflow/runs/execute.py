@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -20,8 +20,10 @@ from btcflow.flow.bars import Bars
 from btcflow.flow.open_interest import reference_price
 from btcflow.panel import Panel
 from btcflow.rules.rule import FreeForm, Rule
-from btcflow.runs.evaluate import ProgressBar, TimeframeAnswer, answer, bars_of, ready_at
+from btcflow.runs.evaluate import TimeframeAnswer, Work, answer, bars_of, ready_at, slow_because
+from btcflow.runs.shown_metrics import ShownMetrics, shown_metrics
 from btcflow.search.splits import make_folds
+from btcflow.stats.capacity import capacity
 from btcflow.stats.performance import Performance, performance
 
 __all__ = ["Benchmark", "Execution", "execute"]
@@ -49,11 +51,19 @@ class Execution:
     answers: tuple[TimeframeAnswer, ...]
     buy_and_hold: Benchmark
     spot: Benchmark | None
+    capacity: pd.DataFrame | None
+    ledger_because: str | None
 
     @property
     def main(self) -> TimeframeAnswer:
         """The first timeframe named, whose ledger the run folder holds."""
         return self.answers[0]
+
+    @cached_property
+    def shown(self) -> ShownMetrics:
+        """The metrics on the bars of the first timeframe, with the windows of the last choice."""
+        bars = Bars(self.panel, self.main.timeframe, self.experiment.flow)
+        return shown_metrics(bars, self.main.folds[-1].values)
 
     @property
     def trials(self) -> int:
@@ -65,19 +75,17 @@ def execute(
     experiment: Experiment,
     *,
     dataset: Dataset | None = None,
-    journal: Path | None = None,
-    progress: ProgressBar | None = None,
+    work: Work | None = None,
 ) -> Execution:
     """Answer the experiment on each of its timeframes, all on one clock, span and cost model."""
     strategy = strategy_of(experiment)
     records = load_dataset(experiment) if dataset is None else dataset
     panel = panel_of(experiment, records)
+    _refuse_borrowed_spot(experiment, panel.clock)
     wide = {frame: Bars(panel, frame, experiment.flow) for frame in experiment.frames}
     own = {frame: bars_of(experiment, strategy, bars) for frame, bars in wide.items()}
     folds = make_folds(*_span(experiment, strategy, own, panel.clock), experiment.split)
-    answers = tuple(
-        answer(experiment, strategy, bars, folds, journal=journal, progress=progress) for bars in own.values()
-    )
+    answers = tuple(answer(experiment, strategy, bars, folds, work=work or Work()) for bars in own.values())
     ledger, cut = answers[0].ledger, int(np.searchsorted(answers[0].ledger.clock.opens, folds[0].test_start))
     return Execution(
         experiment=experiment,
@@ -86,8 +94,24 @@ def execute(
         panel=panel,
         answers=answers,
         buy_and_hold=_held(ledger, experiment.market.market, cut),
-        spot=_spot(panel, ledger, cut),
+        spot=None if ledger.inverse else _spot(panel, ledger, cut),
+        capacity=_capacity(experiment, answers[0]),
+        ledger_because=slow_because(experiment, strategy, panel.clock),
     )
+
+
+def _refuse_borrowed_spot(experiment: Experiment, clock: Clock) -> None:
+    """Spot is paid in full: nobody lends what a leveraged position in it costs, and nothing liquidates it."""
+    leverage = experiment.market.leverage
+    if clock.instrument.role == "spot" and leverage > 1:
+        message = f"is {leverage:g}, and {clock.instrument.id} is a spot pair; expected 1"
+        raise ConfigError(experiment.problem(("market", "leverage"), message, "trade a perpetual to use leverage"))
+
+
+def _capacity(experiment: Experiment, main: TimeframeAnswer) -> pd.DataFrame | None:
+    """The path of the first timeframe traded with each capital of ``market.capacity``."""
+    terms = experiment.market
+    return capacity(main.path, main.ledger.clock, terms.market, terms.capacity) if terms.capacity else None
 
 
 def _span(experiment: Experiment, strategy: Rule | FreeForm, bars: dict[str, Bars], clock: Clock) -> tuple[int, int]:

@@ -15,28 +15,11 @@ import yaml
 from btcflow.config.experiment import Experiment
 from btcflow.engine.trades import trades
 from btcflow.errors import StoreError
-from btcflow.flow.bars import Bars
-from btcflow.flow.catalog import METRICS
-from btcflow.flow.confluence import STATES
-from btcflow.rules.rule import Assignment
 from btcflow.runs.evaluate import TimeframeAnswer
 from btcflow.runs.execute import Execution
 from btcflow.runs.lock import lock_of
 
-__all__ = ["experiment_yaml", "frames_of", "metric_frame", "write_run"]
-
-_SHOWN = (
-    "price",
-    "spot_premium",
-    "perp_premium",
-    "prem_z",
-    "oi_index",
-    "oi_z",
-    "oi_change_z",
-    "funding_8h",
-    "funding_apr",
-    "fund_z",
-)
+__all__ = ["experiment_yaml", "frames_of", "write_run"]
 
 
 def write_run(found: Execution, summary: dict[str, Any], folder: Path) -> Path:
@@ -73,27 +56,6 @@ def frames_of(found: Execution) -> dict[str, pd.DataFrame]:
     }
     tried = [one.trials.assign(timeframe=one.timeframe) for one in found.answers if one.trials is not None]
     return tables | ({"trials": pd.concat(tried, ignore_index=True)} if tried else {})
-
-
-def metric_frame(bars: Bars, values: Assignment | None = None) -> pd.DataFrame:
-    """The shown metrics whose fields the panel holds; one row per bar, UTC.
-
-    ``values`` may give ``window`` and the thresholds of the states; default: the options.
-    """
-    have, given = set(bars.panel.fields), values or {}
-    window = None if given.get("window") is None else int(given["window"] or 0)
-    frame = pd.DataFrame({"decided_at": pd.to_datetime(bars.decided_at, unit="ns", utc=True)}, index=bars.index)
-    for name in (*_SHOWN, "state_code"):
-        chosen = METRICS.get(name)
-        if not set(bars.options.widen(chosen.needs)) <= have:
-            continue
-        own = {key: given.get(key) for key in chosen.parameters}
-        column = bars.score(name, window=window if chosen.windowed else None, **own)
-        if name == "state_code":
-            frame["state"] = np.array(STATES, dtype=object)[column.astype(np.int64)]
-        else:
-            frame[name] = column
-    return frame
 
 
 def _write_files(found: Execution, summary: dict[str, Any], folder: Path) -> None:
@@ -135,9 +97,7 @@ def _ledger(main: TimeframeAnswer) -> pd.DataFrame:
 def _signals(found: Execution) -> pd.DataFrame:
     """Metrics on the main timeframe's bars, with the decisions taken on them."""
     main = found.main
-    wide = Bars(found.panel, main.timeframe, found.experiment.flow)
-    frame = metric_frame(wide, main.folds[-1].values)
-    frame = frame.reset_index(names="time").rename(columns={"price": "close"})
+    frame = found.shown.frame.reset_index(names="time").rename(columns={"price": "close"})
     own = pd.DataFrame(
         {
             "time": main.bars.index,

@@ -13,6 +13,7 @@ from typing import Any
 import btcflow
 from btcflow.config.experiment import Experiment
 from btcflow.data.records import Dataset
+from btcflow.data.vintages import StoredRecords
 from btcflow.registry import shipped
 
 __all__ = ["LOCK_SCHEMA", "canonical", "code_digest", "lock_of", "result_digest", "run_id"]
@@ -29,17 +30,24 @@ _RESULT_KEYS = (
     "attribution",
     "folds",
 )
+_OPTIONAL_KEYS = ("capacity", "in_quote")
 _DIGITS = 9
 
 
 def lock_of(experiment: Experiment, dataset: Dataset, summary: Mapping[str, Any]) -> dict[str, Any]:
-    """The lock of a finished run as plain data."""
+    """The lock of a finished run as plain data.
+
+    ``series`` has the content hash of the rows that were read; ``vintages`` that of the whole series in
+    the store they were cut from, by which the store gives them again as they were.
+    """
     series = {str(one.key): one.content_hash() for one in dataset}
+    vintages = {str(one.key): one.vintage for one in dataset if isinstance(one, StoredRecords)}
     return {
         "schema": LOCK_SCHEMA,
         "config_sha256": config_digest(experiment),
         "data_sha256": _sha(canonical(series)),
         "series": series,
+        "vintages": vintages,
         "code": {"btcflow": btcflow.__version__, "sha256": code_digest()},
         "packages": {name: metadata.version(name) for name in _PACKAGES},
         "seed": experiment.seed,
@@ -63,6 +71,7 @@ def result_digest(summary: Mapping[str, Any]) -> str:
     """sha256 of what the run found, with numbers to nine significant digits."""
     found = {key: summary[key] for key in _RESULT_KEYS}
     found["trials"] = summary["verdict"]["trials"]
+    found |= {key: summary[key] for key in _OPTIONAL_KEYS if key in summary}
     return _sha(canonical(rounded(found)))
 
 
@@ -83,11 +92,11 @@ def canonical(value: Any) -> str:
 
 
 def code_digest() -> str:
-    """sha256 over the package's and the strategies' source."""
+    """sha256 over the package's and the strategies' source, and the facts in the package's YAML files."""
     digest = hashlib.sha256()
     package = Path(btcflow.__file__).parent
     for folder in (package, shipped("strategies")):
-        for path in sorted(folder.rglob("*.py")):
+        for path in sorted(one for one in folder.rglob("*") if one.suffix in {".py", ".yaml"}):
             digest.update(path.relative_to(folder).as_posix().encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -21,6 +21,7 @@ from btcflow.panel import Panel
 from btcflow.rules.decide import condition_score, decide, threshold_of
 from btcflow.rules.rule import SIDES, Assignment, FreeForm, Rule
 from btcflow.rules.sentence import sentence
+from btcflow.runs.shown_metrics import LeftOut
 from btcflow.runs.summary import plain
 
 __all__ = ["ConditionState", "MetricState", "SignalState", "signal_states"]
@@ -75,6 +76,7 @@ class SignalState:
     target: float
     target_since: str | None
     sentence: str
+    left_out: tuple[str, ...]
 
     def plain(self) -> dict[str, object]:
         """Plain JSON data."""
@@ -106,9 +108,10 @@ class _Seen:
 
     def __init__(self, panel: Panel, timeframe: str, options: FlowOptions, at: pd.Timestamp | None) -> None:
         self._panel, self._timeframe, self.options, self._at = panel, timeframe, options, at
+        self.left_out = LeftOut()
 
-    def has(self, needs: Iterable[str]) -> bool:
-        return set(self.options.widen(needs)) <= set(self._panel.fields)
+    def refuse_absent(self, needs: Iterable[str]) -> None:
+        self.left_out.refuse_absent(self.options.widen(needs), self._panel.fields)
 
     def bars(self, needs: Iterable[str], *, provisional: bool = False) -> Bars:
         panel = self._panel.only(self.options.widen({*needs, "close"}))
@@ -124,7 +127,7 @@ class _Seen:
 def _state(strategy: Rule | FreeForm, values: Assignment, seen: _Seen, *, provisional: bool) -> SignalState:
     own = seen.bars(strategy.needs)
     targets = decide(strategy, own, [values])[:, 0]
-    state, since, known_from = _confluence(seen)
+    metrics, (state, since, known_from) = tuple(_metrics(seen)), _confluence(seen)
     return SignalState(
         timeframe=own.timeframe,
         bar=_say(own.opens[-1]),
@@ -132,7 +135,7 @@ def _state(strategy: Rule | FreeForm, values: Assignment, seen: _Seen, *, provis
         decided_at=_say(own.decided_at[-1]),
         synthetic=own.panel.synthetic,
         price=float(own["price"][-1]),
-        metrics=tuple(_metrics(seen)),
+        metrics=metrics,
         conditions=tuple(_conditions(strategy, values, own)),
         state=state,
         state_since=since,
@@ -141,6 +144,7 @@ def _state(strategy: Rule | FreeForm, values: Assignment, seen: _Seen, *, provis
         target=float(targets[-1]),
         target_since=_say(own.decided_at[_since(targets)]),
         sentence=sentence(strategy, values, own),
+        left_out=seen.left_out.notes,
     )
 
 
@@ -152,22 +156,24 @@ def _forms(seen: _Seen) -> bool:
 def _metrics(seen: _Seen, *, provisional: bool = False) -> list[MetricState]:
     found = []
     for name in (*shown(seen.options.premium), *_SCORES):
-        chosen, score = METRICS.get(name), _SCORES.get(name, "prem_z")
-        if not seen.has(chosen.needs):
-            continue
-        bars = seen.bars(chosen.needs, provisional=provisional)
-        found.append(
-            MetricState(
-                name=name,
-                value=float(bars[name][-1]),
-                unit=chosen.unit,
-                z=float(bars[score][-1]) * (-1.0 if name == "spot_premium" else 1.0),
-                window=bars.window(),
-                sources=_sources(bars, name),
-                newest_input=_newest(bars, chosen.needs),
-            )
-        )
+        with (LeftOut() if provisional else seen.left_out).where_missing(name):
+            found.append(_metric(seen, name, provisional=provisional))
     return found
+
+
+def _metric(seen: _Seen, name: str, *, provisional: bool) -> MetricState:
+    chosen, score = METRICS.get(name), _SCORES.get(name, "prem_z")
+    seen.refuse_absent(chosen.needs)
+    bars = seen.bars(chosen.needs, provisional=provisional)
+    return MetricState(
+        name=name,
+        value=float(bars[name][-1]),
+        unit=chosen.unit,
+        z=float(bars[score][-1]) * (-1.0 if name == "spot_premium" else 1.0),
+        window=bars.window(),
+        sources=_sources(bars, name),
+        newest_input=_newest(bars, chosen.needs),
+    )
 
 
 def _sources(bars: Bars, name: str) -> int:
@@ -203,11 +209,13 @@ def _conditions(strategy: Rule | FreeForm, values: Assignment, bars: Bars) -> li
 
 def _confluence(seen: _Seen) -> tuple[str | None, str | None, str | None]:
     """The state, since when, and from when on there is one at all (the windows are warm)."""
-    needs = METRICS.get("state_code").needs
-    if not seen.has(needs):
+    needs, codes = METRICS.get("state_code").needs, None
+    with seen.left_out.where_missing("state"):
+        seen.refuse_absent(needs)
+        bars = seen.bars(needs)
+        codes = bars["state_code"]
+    if codes is None:
         return None, None, None
-    bars = seen.bars(needs)
-    codes = bars["state_code"]
     known = np.flatnonzero(codes > 0)
     first = _say(bars.decided_at[known[0]]) if len(known) else None
     return STATES[int(codes[-1])], _say(bars.decided_at[_since(codes)]), first

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from btcflow.data.cycle_dates import cycle_dates
+from btcflow.engine.ledger import Ledger, Orders
 from btcflow.rules.sentence import sentence, spelled
 from btcflow.runs.evaluate import Chosen, TimeframeAnswer
 from btcflow.runs.execute import Benchmark, Execution
@@ -46,6 +47,7 @@ def summarize(found: Execution, *, command: str) -> dict[str, Any]:
         "attribution": _attribution(main),
         "folds": [_fold(one, main) for one in main.folds],
         "market": _market(found),
+        **_optional(found),
         "data": _data(found),
         "seed": experiment.seed,
         "warnings": _warnings(found),
@@ -137,9 +139,36 @@ def _fold(one: Chosen, main: TimeframeAnswer) -> dict[str, Any]:
 
 
 def _market(found: Execution) -> dict[str, Any]:
-    terms: dict[str, Any] = asdict(found.experiment.market.market)
-    clock = found.main.ledger.clock
-    return {"instrument": clock.instrument.id, "clock": clock.step, **terms}
+    terms: dict[str, Any] = plain(asdict(found.experiment.market.market))
+    ledger = found.main.ledger
+    clock = ledger.clock
+    settled = {"settlement": ledger.settlement, "capital": ledger.capital}
+    return {"instrument": clock.instrument.id, "clock": clock.step, **terms, **settled}
+
+
+def _optional(found: Execution) -> dict[str, Any]:
+    """What only some experiments have: the capacity curve, and an inverse contract's results in dollars."""
+    parts: dict[str, Any] = {}
+    if found.capacity is not None:
+        parts["capacity"] = plain(found.capacity.to_dict("records"))
+    if found.main.ledger.inverse:
+        parts["in_quote"] = _in_quote(found.main)
+    return parts
+
+
+def _in_quote(main: TimeframeAnswer) -> dict[str, Any]:
+    """Equity of an inverse contract valued at the close: what the account is worth in the quote currency."""
+    ledger, quote = main.ledger, main.ledger.clock.instrument.quote
+    worth, cut = ledger.equity_usd[:, 0], int(np.searchsorted(ledger.clock.opens, main.cut))
+    begin = float(ledger.capital * ledger.clock.open[0])
+    at_cut = float(worth[cut - 1]) if cut else begin
+    edges = {"in_sample": (begin, at_cut), "out_of_sample": (at_cut, float(worth[-1]))}
+    parts = {
+        name: {"start_equity": start, "end_equity": end, "total_return": end / start - 1.0 if start > 0 else math.nan}
+        for name, (start, end) in edges.items()
+    }
+    result: dict[str, Any] = plain({"currency": quote, **parts})
+    return result
 
 
 def _data(found: Execution) -> dict[str, Any]:
@@ -156,7 +185,7 @@ def _data(found: Execution) -> dict[str, Any]:
     ]
     clock = found.main.ledger.clock
     span = {"start": plain(clock.index[0]), "end": plain(pd.Timestamp(int(clock.closes_at[-1]), unit="ns", tz="UTC"))}
-    return {"series": series, **span, "notes": list(found.panel.clock.notes)}
+    return {"series": series, **span, "notes": [*found.dataset.notes, *found.panel.clock.notes, *found.shown.left_out]}
 
 
 def _warnings(found: Execution) -> list[str]:
@@ -166,15 +195,63 @@ def _warnings(found: Execution) -> list[str]:
         texts.append("SIMULATED: every number here comes from a generated market, none from a real one.")
     if main.in_sample.trades + main.out_of_sample.trades < 30:
         texts.append(f"{main.in_sample.trades + main.out_of_sample.trades} trades in all: too few for any statistic.")
-    if np.min(found.buy_and_hold.equity) <= 0:
+    texts += _liquidation_warnings(found)
+    skipped = int(main.ledger.skipped_orders.sum())
+    if skipped:
         texts.append(
-            "Buy and hold of the traded instrument fell to zero equity or below (a fixed quantity pays funding on a "
-            "growing notional, and there is no liquidation yet): its later returns mean nothing."
+            f"Orders below market.min_notional that were not placed: {skipped}; their signals were not traded."
         )
+    if found.ledger_because is not None and found.trials > 1:
+        texts.append(f"The search ran set by set through the exact ledger, because {found.ledger_because}.")
     if bool(main.ledger.ruined.any()):
         texts.append("The equity was used up: positions are closed and stay flat from there on.")
     texts += _history_warnings(main, real=not found.dataset.synthetic)
     return texts
+
+
+def _liquidation_warnings(found: Execution) -> list[str]:
+    """In words: whose positions the venue closed, and when first."""
+    own, held = found.main.ledger, found.buy_and_hold
+    texts = []
+    closed = own.orders.where(own.orders.liquidation)
+    if len(closed):
+        first = own.clock.index[int(closed.row[0])]
+        texts.append(
+            f"{len(closed)} position{'s were' if len(closed) > 1 else ' was'} liquidated, first on "
+            f"{first:%Y-%m-%d %H:%M}."
+        )
+    at_once = int(np.sum(np.isin(closed.row, own.orders.row[~own.orders.liquidation]) & _at_open(own, closed)))
+    if at_once:
+        texts.append(
+            f"{at_once} liquidated at the open at which the order filled: the maintenance margin of so large a "
+            "position is more than the equity, and a venue would not have opened it; lower market.leverage or "
+            "market.capital."
+        )
+    shorts = own.clock.instrument.role == "spot" and int(np.sum(own.quantity < 0))
+    if shorts:
+        texts.append(
+            f"{own.clock.instrument.id} is a spot pair held short in {shorts:,} clock bars: no fee for borrowing it is "
+            "charged, and no margin is asked."
+        )
+    lost = (held.in_sample.liquidations or 0) + (held.out_of_sample.liquidations or 0)
+    if lost:
+        why = _why_holding_was_lost(leverage=own.market.gross, inverse=own.inverse)
+        texts.append(f"Buy and hold of the traded instrument was liquidated: {why}. It stays flat from there on.")
+    return texts
+
+
+def _at_open(ledger: Ledger, orders: Orders) -> np.ndarray:
+    """Which orders filled at the open of their bar; (M,) bool."""
+    opened = ledger.clock.open[orders.row]
+    return np.asarray(np.abs(orders.fill - opened) <= 1e-9 * opened)
+
+
+def _why_holding_was_lost(*, leverage: float, inverse: bool) -> str:
+    if leverage > 1.0:
+        return f"it holds {leverage:g} times its equity, as the strategy may"
+    if inverse:
+        return "a long of an inverse contract has no equity left at half the price it was opened at"
+    return "a fixed quantity pays funding on a notional that grew far beyond its equity"
 
 
 def _history_warnings(main: TimeframeAnswer, *, real: bool) -> list[str]:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from btcflow.config.load import load_config
-from btcflow.config.market_data import load_dataset
+from btcflow.config.market_data import load_dataset, store_moved_on
 from btcflow.errors import BadRecords, MissingData
-from btcflow.runs.evaluate import ProgressBar
+from btcflow.runs.evaluate import ProgressBar, Work
 from btcflow.runs.execute import execute
 from btcflow.runs.lock import lock_of, rounded
 from btcflow.runs.summary import summarize
@@ -44,15 +44,17 @@ def verify(place: Path, *, progress: ProgressBar | None = None) -> Verification:
     folder = place.parent if place.is_file() else place
     lock, kept = _read(folder / "lock.json"), _read(folder / "summary.json")
     experiment = load_config(folder / "experiment.yaml")
-    dataset = load_dataset(experiment)
-    found = summarize(execute(experiment, dataset=dataset, progress=progress), command=str(kept.get("command", "")))
+    dataset = load_dataset(experiment, as_of=lock.get("vintages") or lock["series"])
+    found = summarize(
+        execute(experiment, dataset=dataset, work=Work(progress=progress)), command=str(kept.get("command", ""))
+    )
     fresh = lock_of(experiment, dataset, found)
     return Verification(
         folder=folder,
         expected=str(lock["result_digest"]),
         found=str(fresh["result_digest"]),
         difference=next(_differences(rounded(kept), rounded(found)), None),
-        remarks=tuple(_remarks(lock, fresh)),
+        remarks=(*_remarks(lock, fresh), *store_moved_on(experiment, dataset)),
     )
 
 
@@ -76,6 +78,8 @@ _COMPARED = (
     "benchmark",
     "attribution",
     "folds",
+    "capacity",
+    "in_quote",
 )
 
 

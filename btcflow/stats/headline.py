@@ -18,15 +18,16 @@ def headline(daily: DailyEquity, segment: int) -> dict[str, np.ndarray]:
     Returns
     -------
     name to (K,) float64; equal to :func:`btcflow.stats.performance.performance` of the same stretch.
-    A column that never traded has NaN ratios.
+    A column that never traded, or had no equity to start from, has NaN ratios.
     """
     first, last = daily.segments[segment]
     begin, end = int(daily.clock.opens[first]), int(daily.clock.closes_at[last - 1])
     inside = (daily.days >= begin) & (daily.days <= end)
     equity = daily.equity[inside]
-    growth = daily.end_equity[segment] / daily.start_equity[segment]
+    start = np.where(daily.start_equity[segment] > 0, daily.start_equity[segment], np.nan)
+    growth = daily.end_equity[segment] / start
     with np.errstate(invalid="ignore", divide="ignore"):
-        sound = (daily.start_equity[segment] > 0) & (daily.end_equity[segment] > 0)
+        sound = growth > 0
         cagr = np.where(sound, np.abs(growth) ** (DAYS_PER_YEAR / ((end - begin) / _DAY)) - 1.0, np.nan)
         depth = daily.max_drawdown[segment]
         calmar = np.where(depth < 0, cagr / -depth, np.nan)

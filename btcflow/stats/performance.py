@@ -22,7 +22,9 @@ __all__ = ["DAYS_PER_YEAR", "Performance", "daily_equity_of", "performance", "ri
 DAYS_PER_YEAR = 365.0
 _DAY = 86_400_000_000_000
 _NO_SPREAD = 1e-12
-"""Returns that differ by less than this differ by rounding only."""
+"""Returns that differ by less than this, and losses smaller than this, are rounding only."""
+_AT_PEAK = 1.0 - 1e-10
+"""Equity above this fraction of its peak is at the peak: what is missing is rounding."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +40,7 @@ class Performance:
     ----------
     start, end : open of the first bar, close of the last
     days : length in days
-    start_equity, end_equity : quote currency, carried in and at the last close
+    start_equity, end_equity : settlement currency (BTC of an inverse contract), carried in and at the last close
     total_return : end / start - 1
     cagr : (end / start) ** (365 / days) - 1; NaN where no equity is left
     volatility : sample standard deviation of daily returns, annual
@@ -47,16 +49,22 @@ class Performance:
     clock_sharpe : Sharpe of clock-bar returns, as vectorbt computes it
     max_drawdown : the most negative equity / earlier peak - 1 on the clock's closes, starting equity included
     max_drawdown_daily : the same on equity at 00:00 UTC
-    max_drawdown_days : longest time from the last close at a peak to the first close back at it, or to the
-        end, on the clock, in days
+    max_drawdown_days : longest time under water on the equity carried in and at 00:00 UTC, in days: from the
+        last midnight at a peak to the first one back at it (to 1e-10), or to the last close; NaN where no
+        equity was carried in
+    daily_skew : third central moment of daily returns over the second to the power 1.5, both over the whole
+        sample (no bias correction); negative = the large days are losses. NaN for fewer than three returns
+    daily_kurtosis : fourth central moment over the square of the second, likewise; *not* excess: 3 for a
+        normal distribution. NaN for fewer than four returns
     calmar : cagr / -max_drawdown
     turnover : traded notional over equity at the fill, summed, per year
     exposure : share of the clock bars with a position
     trades : positions opened in the stretch, from flat or by reversal
+    liquidations : positions the venue closed in the stretch
     win_rate : share of those trades with a positive net; an open trade is valued at the cut
     profit_factor : sum of their gains over the sum of their losses
     average_hold_hours : their mean length, from the entry to the exit or the cut
-    price, funding, fees, slippage : quote currency, of every bar of the stretch; what was paid is
+    price, funding, fees, slippage : settlement currency, of every bar of the stretch; what was paid is
         negative; they sum to end_equity - start_equity
     price_fraction, ... : the same as fractions of the starting equity
     """
@@ -75,10 +83,13 @@ class Performance:
     max_drawdown: float
     max_drawdown_daily: float
     max_drawdown_days: float
+    daily_skew: float
+    daily_kurtosis: float
     calmar: float
     turnover: float
     exposure: float
     trades: int
+    liquidations: int
     win_rate: float
     profit_factor: float
     average_hold_hours: float
@@ -118,11 +129,11 @@ def performance(ledger: Ledger, start_row: int = 0, end_row: int | None = None, 
     days = (end - begin) / _DAY
     before = float(own.equity_before(start_row)[0])
     path = np.concatenate([[before], own.equity[start_row:, 0]])
-    _, daily = daily_equity_of(own, start_row, end_row)
+    midnight, daily = daily_equity_of(own, start_row, end_row)
     numbers = (
         _growth(path, days)
         | risk(daily)
-        | _drawdown(path, np.concatenate([[begin], own.clock.closes_at[start_row:]]))
+        | _shape(_returns(daily))
         | _activity(own, start_row, days)
         | _attribution(own, start_row, before)
     )
@@ -133,9 +144,12 @@ def performance(ledger: Ledger, start_row: int = 0, end_row: int | None = None, 
         start_equity=before,
         end_equity=float(path[-1]),
         clock_sharpe=sharpe(_returns(path), per_year=own.clock.bars_per_year),
+        max_drawdown=_deepest(path),
         max_drawdown_daily=_deepest(daily),
-        calmar=_ratio(numbers["cagr"], -numbers["max_drawdown"]),
+        max_drawdown_days=_days_under_water(np.append(before, daily), np.concatenate([[begin], midnight, [end]])),
+        calmar=_ratio(numbers["cagr"], -_deepest(path)),
         trades=int(numbers.pop("trades")),
+        liquidations=int(np.sum(own.orders.liquidation & (own.orders.row >= start_row))),
         **numbers,
     )
 
@@ -149,9 +163,9 @@ def sharpe(returns: np.ndarray, *, per_year: float = DAYS_PER_YEAR) -> float:
 
 
 def daily_equity_of(ledger: Ledger, start_row: int, end_row: int, column: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Midnights inside a stretch of clock bars and the equity at each: (D,) int64 ns, (D,) quote currency."""
+    """Midnights inside a stretch of clock bars and the equity at each: (D,) int64 ns, (D,) settlement currency."""
     days, rows = midnights(ledger.clock, start_row, end_row)
-    equity = np.append(ledger.equity[:, column], ledger.market.capital)  # row -1: before the first close
+    equity = np.append(ledger.equity[:, column], ledger.capital)  # row -1: before the first close
     return days, equity[rows]
 
 
@@ -171,25 +185,44 @@ def risk(daily: np.ndarray) -> dict[str, float]:
     return {
         "volatility": _deviation(returns, flat=0.0) * year,
         "sharpe": sharpe(returns),
-        "sortino": _ratio(mean, downside) * year,
+        "sortino": _ratio(mean, downside if downside > _NO_SPREAD else 0.0) * year,
     }
 
 
-def _drawdown(path: np.ndarray, times: np.ndarray) -> dict[str, float]:
-    """Depth, and the longest time from the last close at a peak to the first one back at it, or to the end."""
-    peaks = np.maximum.accumulate(path)
-    at_peak = times[np.maximum.accumulate(np.where(path >= peaks, np.arange(len(path)), 0))]
-    under = path < peaks
-    # A close back at the peak ends the stretch that began at the peak before it.
-    since = np.where(under, at_peak, np.concatenate([at_peak[:1], at_peak[:-1]]))
-    counted = under | np.concatenate([[False], under[:-1]])
-    longest = float(np.max(np.where(counted, times - since, 0))) / _DAY
-    return {"max_drawdown": _deepest(path), "max_drawdown_days": longest}
+def _days_under_water(path: np.ndarray, times: np.ndarray) -> float:
+    """Longest time from a peak to the first equity back at it, or to the end, in days.
+
+    Parameters
+    ----------
+    path : (D,) equity
+    times : (D + 1,) int64 nanoseconds: when each equity was there, and the end of the stretch
+
+    Returns
+    -------
+    days; 0 where the path never falls, NaN where its first equity is not positive
+    """
+    if not (len(path) and path[0] > 0):
+        return math.nan
+    under = path < _AT_PEAK * np.maximum.accumulate(path)
+    at_peak = np.maximum.accumulate(np.where(under, 0, np.arange(len(path))))  # the newest at the peak
+    return float(np.max(np.where(under, times[1:] - times[at_peak], 0))) / _DAY
+
+
+def _shape(returns: np.ndarray) -> dict[str, float]:
+    """Skew and kurtosis of daily returns (D,), as :class:`Performance` defines them."""
+    away = returns - np.mean(returns) if len(returns) else returns
+    spread = _deviation(returns)
+    known = len(returns) > 1 and not math.isnan(spread)
+    second = float(np.mean(away**2)) if known else math.nan
+    return {
+        "daily_skew": float(np.mean(away**3)) / second**1.5 if known and len(returns) > 2 else math.nan,
+        "daily_kurtosis": float(np.mean(away**4)) / second**2 if known and len(returns) > 3 else math.nan,
+    }
 
 
 def _activity(own: Ledger, start_row: int, days: float) -> dict[str, float]:
-    orders = own.orders.where((own.orders.row >= start_row) & (own.orders.equity > 0))
-    traded = float(np.sum(np.abs(orders.size) * orders.fill / orders.equity))
+    keep = (own.orders.row >= start_row) & (own.orders.equity > 0)
+    traded = float(np.sum(own.traded[keep] / own.orders.equity[keep]))
     table = trades(own)
     table = table[table["entry_time"] >= own.clock.index[start_row]]
     net = table["net"].to_numpy()

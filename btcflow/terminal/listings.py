@@ -31,33 +31,42 @@ def listing(what: str, runs: Path) -> str:
 
 
 def store_text(path: Path | None) -> str:
-    """The series in the store."""
+    """The series in the store; ``states`` counts how many the series has had, all of them still readable."""
     from btcflow.data.store import Store, default_store_path
 
-    store = Store(path or default_store_path())
+    entries = Store(path or default_store_path()).entries()
+    sources = ["SIMULATED" if entry.synthetic else _short(entry.source) for entry in entries]
+    width = max(map(len, (*sources, "source")))
     rows = [
         [
             str(entry.key),
             f"{entry.rows:,}",
             str(entry.first)[:16],
             str(entry.last)[:16],
+            f"{entry.gaps.missing:,}",
+            f"{entry.revised:,}",
+            f"{entry.vintages:,}",
             entry.content_sha256[:12],
-            "SIMULATED" if entry.synthetic else "",
+            source.ljust(width),
         ]
-        for entry in store.entries()
+        for entry, source in zip(entries, sources, strict=True)
     ]
-    return table(["series", "rows", "first", "last", "sha256", ""], rows)
+    header = ["series", "rows", "first", "last", "missing", "revised", "states", "sha256", "source".ljust(width)]
+    return table(header, rows)
+
+
+def _short(words: str, most: int = 40) -> str:
+    return words if len(words) <= most else f"{words[: most - 1]}…"
 
 
 def import_files_text(folder: Path, spec: Path, store_path: Path | None) -> str:
     """Import a folder as its spec says, and tell what was read, kept and dropped."""
-    from btcflow.data.import_spec import ImportSpec
+    from btcflow.data.import_spec import load_spec
     from btcflow.data.imports import import_files
     from btcflow.data.store import Store, default_store_path
-    from btcflow.yaml_model import load_model
 
     path = store_path or default_store_path()
-    report = import_files(folder, load_model(spec, ImportSpec), Store(path))
+    report = import_files(folder, load_spec(spec), Store(path))
     rows = [
         [
             str(one.key),

@@ -43,8 +43,8 @@ def percent(value: float | None, digits: int = 1) -> str:
     return f"{100 * value:+.{digits}f} %"
 
 
-def amount(value: float | None) -> str:
-    """Quote currency with thousands separators, or ``-``."""
+def amount(value: float | None, digits: int = 0) -> str:
+    """Money with thousands separators, or ``-``."""
     if value is None or not math.isfinite(value):
         return "-"
-    return f"{value:+,.0f}"
+    return f"{value:+,.{digits}f}"

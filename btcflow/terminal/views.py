@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ def run_view(summary: Mapping[str, Any]) -> str:
         f"verdict  {summary['verdict']['label']}. {summary['verdict']['sentence']}",
         _segments(summary),
         _attribution(summary),
+        *([_in_quote(summary)] if "in_quote" in summary else []),
+        *([_capacity(summary)] if summary.get("capacity") else []),
     ]
     if len(summary["folds"]) > 1 or summary["folds"][0]["searched"]:
         blocks.append(_folds(summary))
@@ -59,13 +62,47 @@ def _headline(one: Mapping[str, Any]) -> list[str]:
 
 
 def _attribution(summary: Mapping[str, Any]) -> str:
+    from btcflow.report.figures import money_digits
+
+    names, base = ("price", "funding", "fees", "slippage", "net"), float(summary["market"]["capital"])
+    digits = money_digits(base)
     rows = [
-        [name, *[amount(summary["attribution"][key][part]) for part in ("price", "funding", "fees", "slippage", "net")]]
+        [name, *[amount(summary["attribution"][key][part], digits) for part in names]]
         for key, name in (*_SEGMENTS, ("total", "total"))
     ]
-    return table(
-        [f"profit and loss on {summary['market']['capital']:,.0f}", "price", "funding", "fees", "slippage", "net"], rows
-    )
+    start = f"{base:,.{digits}f} {summary['market']['settlement']}"
+    return table([f"profit and loss on {start}", *names], rows)
+
+
+def _capacity(summary: Mapping[str, Any]) -> str:
+    rows = [
+        [
+            f"{one['capital']:,.0f}" + (" (more than the bars can take)" if one["refused"] else ""),
+            percent(one["total_return"]),
+            number(one["sharpe"]),
+            percent(one["max_drawdown"]),
+            percent(one["slippage"], 2),
+            f"{one['skipped_orders']:,}",
+            f"{one['liquidations']:,}",
+        ]
+        for one in summary["capacity"]
+    ]
+    quote = summary.get("in_quote", {}).get("currency", summary["market"]["settlement"])
+    heads = [f"capacity: the same path with a capital in {quote} of", "return", "Sharpe", "max drawdown", "slippage"]
+    return table([*heads, "orders too small", "liquidations"], rows)
+
+
+def _in_quote(summary: Mapping[str, Any]) -> str:
+    own = summary["in_quote"]
+    rows = [
+        [
+            f"account in {own['currency']}, {name}",
+            *(f"{own[key][part]:,.0f}" for part in ("start_equity", "end_equity")),
+            percent(own[key]["total_return"]),
+        ]
+        for key, name in _SEGMENTS
+    ]
+    return table(["settled in BTC, valued at the close", "start", "end", "return"], rows)
 
 
 def _folds(summary: Mapping[str, Any]) -> str:
@@ -134,6 +171,7 @@ def _signal_block(one: SignalState) -> str:
         metrics,
         "spot premium: positive = spot above perps; perp premium: positive = perps above spot",
         "funding: positive = longs pay shorts",
+        *(f"note: {text}" for text in one.left_out),
         "",
         conditions,
         "",
@@ -176,6 +214,8 @@ def _state_lines(one: SignalState) -> list[str]:
 
 
 def _valued(value: float, unit: str) -> str:
+    if math.isnan(value):
+        return "-"
     if unit == "%":
         return f"{value:+.4f} %"
     if unit == "fraction per 8h":

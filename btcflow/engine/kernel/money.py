@@ -1,47 +1,55 @@
-"""The money of one parameter set: from its orders to sums per piece, midnight equities and trades.
+"""The money of one parameter set: from its orders to sums per piece, daily returns and trades.
 
-The rules are those of :mod:`btcflow.engine.ledger`, ruin included.
+The rules are those of :mod:`btcflow.engine.ledger`, ruin included. While one position is held, equity is
+``|quantity| * (kappa + side * value)``, and all that is scale-free in that depends on the cells where it
+begins and ends, on its side and on kappa alone. Sets share such *spans*: they are kept in ``memo`` and
+looked up. What is looked up is what would be computed, so a set alone gives the same bits.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from llvmlite import ir
 from numba import njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic
+from numba.np.arrayobj import make_array
 
-__all__ = ["RAW", "settle_sets"]
+__all__ = ["PIECE", "RECORD", "RUINED", "SPAN", "TRADE", "settle_sets"]
 
-PADDING = 3
-"""Midnights are marked by fours, the last of them past the end."""
 OPEN, OPEN_VALUE, PER_OPEN, CLOSE_BEFORE, VALUE_BEFORE, PAID, ROW, MARK = range(8)
 """Columns of ``Tape.cells``: one cache line holds what an order at a cell's open needs."""
+BAR_OPEN, BAR_LOW, BAR_HIGH, BAR_PAID, BAR_TIME = range(5)
+"""Columns of ``Tape.bars``."""
+BLOCK = 5
+"""A block, of ``Tape.blocks``, is 2 ** 5 cells."""
+SOLVENT, UNDER, RUINED = range(3)
+"""States of a set: never without equity; equity was not positive at a close; it ran out, and trading ended."""
 
 PIECE = (
     *("start", "end", "high", "low", "worst"),
     *("price", "funding", "fees", "slippage", "turnover", "entries", "held", "wins", "gains", "pains", "hold_ns"),
+    *("liquidations", "first", "last", "returns", "squares", "cubes", "fourths", "losses", "record"),
 )
-"""What is kept of each piece. ``worst`` is the lowest equity / earlier peak, the start included; the last
-four are of the trades that begin and end in the piece: those with a positive net, the sums of positive
-and of negative nets, and of their lengths."""
-TRADE = ("entry", "exit", "quantity", "entry_cost", "net")
+"""What is kept of each piece. ``worst`` is the lowest equity / earlier peak, the start included. ``wins`` to
+``hold_ns`` are of the trades that begin and end in the piece: those with a positive net, the sums of
+positive and of negative nets, and of their lengths. ``first`` and ``last`` are the equities at its midnights,
+NaN where it has none, then the sums of the powers of the returns between them, and of the squares of the
+negative ones. ``record`` is the first of its records."""
+TRADE = ("entry", "exit", "quantity", "entry_cost", "net", "until")
 """What is kept of each trade that outlives its piece: cells of entry and exit (C = open), signed BTC,
-quote currency."""
+quote currency, and the time of its exit."""
+RECORD = ("row", "mark", "base", "quantity", "low", "high")
+"""What is kept of each stretch between orders, pieces and liquidations: its first clock row and midnight, its
+equity as base + quantity * value, and the lowest and highest equity at its midnights, if it has any."""
 
-STRETCH = ("first", "base", "quantity")
-"""What is kept of each stretch between orders: its first cell, and its equity as base + quantity * value."""
-
-
-RAW = (
-    *("start", "end", "worst", "price", "funding", "fees", "slippage", "turnover", "entries", "held"),
-    *("wins", "gains", "pains", "hold_ns"),
-    *("returns", "mean", "squares", "losses", "spread", "daily_depth"),
-)
-"""What is known of each segment before it is made annual.
-
-``worst``: lowest equity / earlier peak. ``returns`` daily returns with their ``mean``, sum of squared
-deviations, sum of squared negative ones and range. ``wins`` trades with a positive net, ``gains`` and
-``pains`` the sums of positive and of negative nets, ``hold_ns`` the sum of their lengths.
-"""
+_KEY, _KAPPA, _LOW, _HIGH, _INNER, _MARGIN, _FIRST, _LAST, _S1, _S2, _S3, _S4, _LOSS, _MARK_LOW, _MARK_HIGH = range(15)
+SPAN = 16
+"""Columns of the memo, all in units of |quantity|: which span; equity's low and high at the closes; the lowest
+close / earlier high inside it, NaN until somebody needs it; what is left over the margin at its worst; the
+first and last midnight and the powers of the returns between, as in ``PIECE``; low and high at midnights."""
+_AHEAD = 4
+"""So many orders ahead, what they need is fetched."""
 
 
 @intrinsic
@@ -54,6 +62,22 @@ def _leading_zeros(typing_context, word):  # type: ignore[no-untyped-def]
     return types.uint64(types.uint64), build
 
 
+@intrinsic
+def _fetch(typing_context, table, at):  # type: ignore[no-untyped-def]
+    """Have the machine bring an element of a contiguous array near: orders to come are known, the cache is small."""
+
+    def build(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        data = make_array(signature.args[0])(context, builder, arguments[0]).data
+        place = builder.bitcast(builder.gep(data, [arguments[1]]), ir.IntType(8).as_pointer())
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [place.type, number, number, number])
+        call = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(call, [place, number(0), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(table, types.int64), build
+
+
 @njit(cache=True, nogil=True)
 def _highest_bit(number):  # type: ignore[no-untyped-def]
     """The largest k with 2 ** k <= ``number``, which is 1 or more."""
@@ -61,304 +85,316 @@ def _highest_bit(number):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def settle_sets(counts, cells, wanted, tape, costs, full, out, state):  # type: ignore[no-untyped-def]
+def settle_sets(counts, cells, wanted, tape, costs, memo, pieces, trades, records, made):  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0917
     """Settle set after set.
 
     Parameters
     ----------
     counts, cells, wanted : the orders, as :func:`btcflow.engine.kernel.walk.walk_sets` writes them
     tape : the clock
-    costs : capital, gross exposure, fee, slippage
-    full : with the drawdown of daily equity
-    out : (K, S, 20) written, as ``RAW``
-    state : (K,) written: 0; 1 where equity was not positive at a close; 2 where a fill found none and
-        closed the position for good (the ledger's ``ruined``)
+    costs : capital, gross exposure, fee, slippage, liquidation fee; rates and offsets of the margin tiers
+    memo : (2 ** b, 16) read and written, as ``SPAN``; zeros in the beginning
+    pieces, trades : (K, P, 25), (K, P, 6) written, as ``PIECE`` and ``TRADE``
+    records : written, as ``RECORD``, one set behind the other; room for three per order and one per piece
+    made : (K, 3) written: how many trades and records there are, and the state
     """
-    longest, parts = counts.max() if len(counts) else 0, len(tape.pieces) - 1
-    marks, returns = np.empty(len(tape.marks)), np.zeros(len(tape.marks) - PADDING)
-    pieces, trades = np.empty((parts, len(PIECE))), np.empty((parts, len(TRADE)))
-    stretches, used = np.empty((longest + 1, len(STRETCH))), 0
+    used = room = 0
     for k in range(len(counts)):
         own, positions = cells[used : used + counts[k]], wanted[used : used + counts[k]]
         used += counts[k]
-        kept, made, state[k] = _settle_orders(own, positions, tape, costs, marks, pieces, trades, stretches)
-        _segment_numbers(tape, marks[:-PADDING], returns, pieces, trades[:kept], full, out[k])
-        if state[k] > 0:
-            for s in range(len(tape.segments)):
-                first, last = tape.segments[s, 2], tape.segments[s, 3]
-                out[k, s, 2] = _deepest(tape, stretches[:made], first, last, out[k, s, 0])
+        kept, count, state = _settle_orders(own, positions, tape, costs, memo, pieces[k], trades[k], records[room:])
+        made[k, 0], made[k, 1], made[k, 2] = kept, count, state
+        room += count
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _settle_orders(cells, wanted, tape, costs, marks, pieces, trades, stretches):  # type: ignore[no-untyped-def]  # noqa: PLR0912, PLR0915
-    """Settle the orders of one set.
+def _settle_orders(cells, wanted, tape, costs, memo, pieces, trades, records):  # type: ignore[no-untyped-def]  # noqa: PLR0912, PLR0915
+    """Settle the orders of one set; returns how many trades and records were written, and the state.
 
     One loop on purpose, as the ledger's: a trade costs tens of nanoseconds, and split over functions
     that are handed a dozen arrays it would cost twice that.
-
-    Parameters
-    ----------
-    cells, wanted : (count,) orders
-    tape : the clock
-    costs : capital, gross exposure, fee, slippage
-    marks : (D + PADDING,) written: equity at each midnight, then padding
-    pieces : (P, 16) written, as ``PIECE``
-    trades : (P, 5) written, as ``TRADE``
-    stretches : (count + 1, 3) or longer, written, as ``STRETCH``
-
-    Returns
-    -------
-    kept : how many trades were written
-    made : how many stretches were written
-    state : 0; 1 where equity was not positive at a close, and drawdowns need :func:`_deepest`; 2 where a fill
-        found none and closed the position for good (the ledger's ``ruined``)
     """
-    capital, gross, fee, slippage = costs
-    count = len(cells)
-    line, end = tape.cells, len(tape.cells) - 1
-    base, quantity, kept, state = capital, 0.0, 0, 0
-    piece, start, high, low, worst = 0, capital, capital, capital, 1.0
+    capital, gross, fee, slippage, penalty_rate = costs[:5]
+    count, per_gross, mask = len(cells), 1.0 / gross, np.uint64(len(memo) - 1)
+    line, spans, blocks, marks = tape.cells, tape.spans, tape.blocks, tape.marks
+    begins, bounds, end, margined = tape.begins, tape.pieces, len(tape.cells) - 1, tape.margined
+    base, quantity, size, side, kappa = capital, 0.0, 0.0, 0.0, 0.0
+    kept, made, state, piece, record = 0, 0, SOLVENT, 0, 0
+    start, high, low, worst = capital, capital, capital, 1.0
     price = funding = fees = slips = turnover = gains = pains = hold = 0.0
-    entries = held = wins = 0
+    entries = held = wins = liquidations = 0.0
+    first = last = np.nan
+    s1 = s2 = s3 = s4 = losses = 0.0
     at, last_price, entry_cost = 0, 0.0, 0.0
-    entry, entry_piece = 0, 0
-    piece_end = tape.pieces[1]
-    marks[: int(line[0, MARK])] = capital
-    i = 0
+    entry, entry_piece, piece_end, i = -1, 0, bounds[1], 0
     while True:
-        stop = cells[i] if i < count else end
-        stretches[i, 0], stretches[i, 1], stretches[i, 2] = at, base, quantity
-        while at < stop:
-            until = min(stop, piece_end)
-            bottom = top = base
+        goal_stop = cells[i] if i < count else end
+        if mask == 0 and i + _AHEAD + 1 < count:
+            soon, then = cells[i + _AHEAD], cells[i + _AHEAD + 1]
+            depth = _highest_bit(then - soon)
+            _fetch(line, soon * 8)
+            if wanted[i + _AHEAD] != 0:
+                _fetch(spans, 2 * (depth * end + soon))
+                _fetch(spans, 2 * (depth * end + then - (1 << depth)))
+        stop = goal_stop
+        while at < goal_stop:
+            until, row, hit = min(stop, piece_end), np.uint64(0), -1
+            marked = line[until, MARK] > line[at, MARK]
+            bottom = top = mark_first = mark_last = mark_low = mark_high = base
             if quantity != 0.0:
-                level = _highest_bit(until - at)
-                if level < len(tape.spans):
-                    head, tail = tape.spans[level, at], tape.spans[level, until - (1 << level)]
-                    one = base + quantity * min(head[0], tail[0])
-                    two = base + quantity * max(head[1], tail[1])
+                key = side * (at * 67108864.0 + until)
+                word = np.float64(kappa).view(np.uint64) ^ ((np.uint64(at) << np.uint64(32)) | np.uint64(until))
+                row = ((word * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(40)) & mask
+                if memo[row, _KEY] != key or memo[row, _KAPPA] != kappa:
+                    memo[row, _KEY], memo[row, _KAPPA], memo[row, _INNER] = key, kappa, np.nan
+                    level = _highest_bit(until - at)
+                    other = until - (1 << level)
+                    less = min(spans[level, at, 0], spans[level, other, 0])
+                    more = max(spans[level, at, 1], spans[level, other, 1])
+                    memo[row, _LOW] = kappa + (less if side > 0.0 else -more)
+                    memo[row, _HIGH] = kappa + (more if side > 0.0 else -less)
+                    block, other = at >> BLOCK, ((until - 1) >> BLOCK) + 1
+                    level = _highest_bit(other - block)
+                    other -= 1 << level
+                    least = min(blocks[level, block, 0], blocks[level, other, 0])
+                    most = max(blocks[level, block, 1], blocks[level, other, 1])
+                    if not kappa + (least if side > 0.0 else -most) > 0.0:  # blocks hold more than these cells
+                        least, most = tape.limits[at:until, 0].min(), tape.limits[at:until, 1].max()
+                    memo[row, _MARGIN] = kappa + (least if side > 0.0 else -most)
+                    if marked:
+                        j, stop_mark = int(line[at, MARK]), int(line[until, MARK])
+                        less = more = before = kappa + side * marks[j]
+                        one = two = three = four = loss = 0.0
+                        memo[row, _FIRST] = before
+                        for k in range(j + 1, stop_mark):
+                            now = kappa + side * marks[k]
+                            one, two, three, four, loss = _add_return(now, before, one, two, three, four, loss)
+                            less, more, before = min(less, now), max(more, now), now
+                        memo[row, _LAST], memo[row, _MARK_LOW], memo[row, _MARK_HIGH] = before, less, more
+                        memo[row, _S1], memo[row, _S2], memo[row, _S3], memo[row, _S4] = one, two, three, four
+                        memo[row, _LOSS] = loss
+                if not memo[row, _MARGIN] > 0.0:
+                    hit, bar, exit_price, paid, left = _stopped(tape, costs, at, until, entry, size, side, kappa)
+                    if hit > at:
+                        stop = hit
+                        continue
+            if hit >= 0:
+                charge = penalty_rate * size * exit_price
+                if left - charge <= 1e-9 * size * exit_price:
+                    charge, state, count, goal_stop = left, RUINED, i, end
+                turnover += size * exit_price / left if left > 0.0 else 0.0
+                price += quantity * (exit_price - last_price)
+                funding -= quantity * (paid - line[at, PAID])
+                fees, held, liquidations = fees - charge, held + (bar - line[at, ROW]), liquidations + 1.0
+                net = quantity * (exit_price - paid - line[entry, OPEN_VALUE]) - entry_cost - charge
+                if entry_piece == piece:
+                    wins += 1.0 if net > 0.0 else 0.0
+                    gains, pains = gains + max(net, 0.0), pains + min(net, 0.0)
+                    hold += tape.bars[bar, BAR_TIME] - begins[entry]
                 else:
-                    one, two = _long_span(tape.spans, at, until, base, quantity)
-                bottom, top = min(one, two), max(one, two)
-                price += quantity * (line[until, CLOSE_BEFORE] - last_price)
-                funding -= quantity * (line[until, PAID] - line[at, PAID])
-                held += line[until, ROW] - line[at, ROW]
-                last_price = line[until, CLOSE_BEFORE]
-            # By fours: what is written too far is overwritten by the next stretch, or is padding.
-            j, last_mark = np.uint64(line[at, MARK]), np.uint64(line[until, MARK])
-            while j < last_mark:
-                a, b = tape.marks[j], tape.marks[j + np.uint64(1)]
-                c, d = tape.marks[j + np.uint64(2)], tape.marks[j + np.uint64(3)]
-                marks[j], marks[j + np.uint64(1)] = base + quantity * a, base + quantity * b
-                marks[j + np.uint64(2)], marks[j + np.uint64(3)] = base + quantity * c, base + quantity * d
-                j += np.uint64(4)
-            if not bottom > 0.0:
-                state = max(state, 1)
-            if bottom < worst * max(high, top):
-                inside = top > high
-                worst = _inside(tape, at, until, base, quantity, high, worst)[1] if inside else bottom / high
-            high, low = max(high, top), min(low, bottom)
-            at = until
-            if at == piece_end:
-                row = pieces[piece]
-                row[0], row[1], row[2], row[3], row[4] = start, base, high, low, worst
+                    trades[kept - 1, 1], trades[kept - 1, 4], trades[kept - 1, 5] = at, net, tape.bars[bar, BAR_TIME]
+                base, until, mark = left - charge, at + 1, line[at, MARK]
+                less, more = np.inf, -np.inf
+                for r in range(int(line[at, ROW]), bar + 1):
+                    now = size * (kappa + side * tape.values[r]) if r < bar else base
+                    worst, high, low = min(worst, now / high), max(high, now), min(low, now)
+                for k in range(int(line[at, MARK]), int(line[until, MARK])):
+                    now = base
+                    if tape.mark_rows[k] < bar:
+                        now = size * (kappa + side * marks[k])
+                        less, more, mark = min(less, now), max(more, now), k + 1.0
+                    if np.isnan(first):
+                        first = now
+                    else:
+                        s1, s2, s3, s4, losses = _add_return(now, last, s1, s2, s3, s4, losses)
+                    last = now
+                _six(records, made, line[at, ROW], line[at, MARK], size * kappa, quantity, less, more)
+                _six(records, made + 1, bar, mark, base, 0.0, base, base)
+                made += 2
+                quantity = size = side = 0.0
+            else:
+                origin = base
                 if quantity != 0.0:
-                    row[1] = base + quantity * line[at, VALUE_BEFORE]
-                row[5], row[6], row[7], row[8] = price, funding, fees, slips
-                row[9], row[10], row[11] = turnover, entries, held
-                row[12], row[13], row[14], row[15] = wins, gains, pains, hold
-                if quantity != 0.0 and entry_piece == piece:
-                    trade = trades[kept]
-                    trade[0], trade[1], trade[2], trade[3], trade[4] = entry, end, quantity, entry_cost, np.nan
-                    kept += 1
-                start = high = low = row[1]
-                worst = 1.0
+                    bottom, top, origin = size * memo[row, _LOW], size * memo[row, _HIGH], size * kappa
+                    funding -= quantity * (line[until, PAID] - line[at, PAID])
+                    held += line[until, ROW] - line[at, ROW]
+                    if marked:
+                        mark_first, mark_last = size * memo[row, _FIRST], size * memo[row, _LAST]
+                        mark_low, mark_high = size * memo[row, _MARK_LOW], size * memo[row, _MARK_HIGH]
+                        s1, s2, s3 = s1 + memo[row, _S1], s2 + memo[row, _S2], s3 + memo[row, _S3]
+                        s4, losses = s4 + memo[row, _S4], losses + memo[row, _LOSS]
+                _six(records, made, line[at, ROW], line[at, MARK], origin, quantity, mark_low, mark_high)
+                made += 1
+                if marked:
+                    if not base > 0.0 and quantity == 0.0 and line[until, MARK] > line[at, MARK] + 1.0:
+                        s1 = np.nan  # a return on nothing
+                    if np.isnan(first):
+                        first = mark_first
+                    else:
+                        s1, s2, s3, s4, losses = _add_return(mark_first, last, s1, s2, s3, s4, losses)
+                    last = mark_last
+                if bottom < worst * max(high, top):
+                    if top > high:
+                        if memo[row, _INNER] != memo[row, _INNER]:
+                            memo[row, _INNER] = _inside(tape, at, until, kappa, side, memo[row, _LOW])
+                        worst = min(worst, memo[row, _INNER])
+                    worst = min(worst, bottom / high)
+                if not bottom > 0.0:
+                    state = max(state, UNDER)
+                high, low = max(high, top), min(low, bottom)
+            at = until
+            if at == stop:
+                stop = goal_stop
+            if at == piece_end:
+                closing = base
+                if quantity != 0.0:
+                    closing = size * (kappa + side * line[at, VALUE_BEFORE])
+                    price += quantity * (line[at, CLOSE_BEFORE] - last_price)
+                    last_price = line[at, CLOSE_BEFORE]
+                    if entry_piece == piece:
+                        _six(trades, kept, entry, end, quantity, entry_cost, np.nan, np.nan)
+                        kept += 1
+                own = pieces[piece : piece + 1]
+                _six(own, 0, start, closing, high, low, worst, price)
+                _six(own[:, 6:], 0, funding, fees, slips, turnover, entries, held)
+                _six(own[:, 12:], 0, wins, gains, pains, hold, liquidations, first)
+                _six(own[:, 18:], 0, last, s1, s2, s3, s4, losses)
+                own[0, 24] = record
+                start = high = low = closing
+                worst, first, last, record = 1.0, np.nan, np.nan, made
                 price = funding = fees = slips = turnover = gains = pains = hold = 0.0
-                entries = held = wins = 0
+                entries = held = wins = liquidations = 0.0
+                s1 = s2 = s3 = s4 = losses = 0.0
                 piece += 1
-                piece_end = tape.pieces[piece + 1] if piece + 1 < len(tape.pieces) else end
+                piece_end = bounds[piece + 1] if piece + 1 < len(bounds) else end
         i += 1
         if i > count:
             break
-        value, opened = line[at, OPEN_VALUE], line[at, OPEN]
-        at_fill = base + quantity * value
-        target = wanted[i - 1] * gross * at_fill * line[at, PER_OPEN]
-        if not at_fill > 0.0:
-            target, count, state = 0.0, i, 2
-        fill = opened * (1.0 + slippage) if target > quantity else opened * (1.0 - slippage)
-        charge, slip = fee * fill, abs(fill - opened)
-        size = abs(quantity) + abs(target)
+        value, opened, goal = line[at, OPEN_VALUE], line[at, OPEN], float(wanted[i - 1])
+        at_fill, unit = base, 0.0
         if quantity != 0.0:
-            price += quantity * (opened - last_price)
-            net = quantity * (value - line[entry, OPEN_VALUE]) - (entry_cost + abs(quantity) * (charge + slip))
+            unit = kappa + side * value
+            at_fill = size * unit
+        target, taken = at_fill * (gross * line[at, PER_OPEN]), False
+        if not at_fill > 0.0:
+            goal, count, state, taken = 0.0, i, RUINED, margined
+        if goal == 0.0:
+            target = 0.0
+        buys = goal > side  # the position moves by whole steps: up means a purchase
+        fill = opened * (1.0 + slippage) if buys else opened * (1.0 - slippage)
+        charge, slip = fee * fill, abs(fill - opened)
+        each, traded = charge + slip, size + target
+        charge, slip = charge * traded, slip * traded
+        if taken:  # the open leaves nothing: the venue takes the position over where its equity is 0
+            liquidations += 1.0
+            value, charge, slip, at_fill, traded = -side * kappa, 0.0, 0.0, 0.0, 0.0
+        elif margined and goal == 0.0 and at_fill <= charge + slip:  # what it costs beyond that is not collected
+            fill = max(fill, opened - side * unit) if side > 0.0 else min(fill, opened - side * unit)
+            count, state, slip = i, RUINED, min(slip, at_fill)
+            charge = at_fill - slip
+        kappa = opened * per_gross - each - goal * value
+        if quantity != 0.0:
+            price += quantity * (value + line[at, PAID] - last_price)
+            net = quantity * (value - line[entry, OPEN_VALUE]) - entry_cost
+            if goal == 0.0:
+                net -= charge + slip
+            else:  # in units that know no scale, so that all sets with these two trades share the span
+                net -= size * each
+                kappa -= each * (opened * per_gross / unit)
             if entry_piece == piece:
-                wins += net > 0.0
-                gains += max(net, 0.0)
-                pains += min(net, 0.0)
-                hold += tape.begins[at] - tape.begins[entry]
+                wins += 1.0 if net > 0.0 else 0.0
+                gains, pains = gains + max(net, 0.0), pains + min(net, 0.0)
+                hold += begins[at] - begins[entry]
             else:
-                trades[kept - 1, 1], trades[kept - 1, 4] = at, net
-        fees -= charge * size
-        slips -= slip * size
-        turnover += size * fill / at_fill if at_fill > 0.0 else 0.0
-        base = at_fill - (charge + slip) * size
-        quantity, last_price = target, opened
-        if target != 0.0:
-            entries += 1
-            entry, entry_piece, entry_cost = at, piece, abs(target) * (charge + slip)
-            base -= target * value
-    return kept, i, state
+                trades[kept - 1, 1], trades[kept - 1, 4], trades[kept - 1, 5] = at, net, begins[at]
+        fees -= charge
+        slips -= slip
+        turnover += traded * fill / at_fill if at_fill > 0.0 else 0.0
+        base = 0.0 if state == RUINED and margined else at_fill - (charge + slip)
+        quantity, size, side, last_price = goal * target, target, goal, opened
+        if goal != 0.0:
+            entries += 1.0
+            entry, entry_piece, entry_cost = at, piece, target * each
+    return kept, made, state
+
+
+@njit(inline="always")
+def _add_return(now, before, one, two, three, four, loss):  # type: ignore[no-untyped-def]
+    """Add one return to the sums of the powers; a return on nothing is NaN."""
+    change = now / (before if before > 0.0 else np.nan) - 1.0
+    square = change * change
+    loss += square if change < 0.0 else 0.0
+    return one + change, two + square, three + square * change, four + square * square, loss
+
+
+@njit(inline="always")
+def _six(table, row, one, two, three, four, five, six):  # type: ignore[no-untyped-def]
+    """Write the first six columns of a row."""
+    table[row, 0], table[row, 1], table[row, 2] = one, two, three
+    table[row, 3], table[row, 4], table[row, 5] = four, five, six
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _long_span(spans, first, last, base, quantity):  # type: ignore[no-untyped-def]
-    """Equity at the lowest and at the highest value of the cells [first, last), more than the widest table holds."""
-    level = len(spans) - 1
-    size, least, most = 1 << level, np.inf, -np.inf
-    for at in range(first, last, size):
-        begin = min(at, last - size)
-        least, most = min(least, spans[level, begin, 0]), max(most, spans[level, begin, 1])
-    return base + quantity * least, base + quantity * most
+def _stopped(tape, costs, first, last, entry, size, side, kappa):  # type: ignore[no-untyped-def]
+    """Where the venue closes a position held over the cells [first, last), as the ledger says.
 
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _deepest(tape, stretches, first, last, start):  # type: ignore[no-untyped-def]
-    """The lowest equity / earlier peak over the cells [first, last), the equity ``start`` before them included.
-
-    For any equity, negative too; NaN where the start is not positive.
+    Returns
+    -------
+    cell (-1: nowhere) and clock row, the price, what one BTC long has paid by then, and the equity left
     """
-    if not start > 0.0:
-        return np.nan
-    peak, worst = start, 1.0
-    for i in range(len(stretches)):
-        stop = int(stretches[i + 1, 0]) if i + 1 < len(stretches) else len(tape.begins)
-        begin, end = max(int(stretches[i, 0]), first), min(stop, last)
-        if begin < end:
-            peak, worst = _inside(tape, begin, end, stretches[i, 1], stretches[i, 2], peak, worst)
-    return worst
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _inside(tape, first, last, base, quantity, peak, worst):  # type: ignore[no-untyped-def]
-    """Peak and lowest equity / earlier peak after the cells [first, last); what cannot lower it is skipped."""
-    at = first
-    while at < last:
-        size = 0
-        for level in (9, 6, 3, 0):
-            if level >= len(tape.spans) or at + (1 << level) > last:
-                continue
-            one, two = base + quantity * tape.spans[level, at, 0], base + quantity * tape.spans[level, at, 1]
-            bottom, top = min(one, two), max(one, two)
-            if top <= peak:
-                size, worst = 1 << level, min(worst, bottom / peak)
-                break
-            if bottom > 0.0 and bottom >= worst * top:
-                size, peak = 1 << level, top
-                break
-        if size == 0:
-            for row in range(int(tape.cells[at, ROW]), int(tape.cells[at + 1, ROW])):
-                equity = base + quantity * tape.values[row]
-                peak = max(peak, equity)
-                worst = min(worst, equity / peak)
-            size = 1
-        at += size
-    return peak, worst
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _segment_numbers(tape, marks, returns, pieces, trades, full, out):  # type: ignore[no-untyped-def]
-    """Write the raw numbers of one set; ``returns`` (D,) is scratch, ``out`` (S, 20) as ``RAW``."""
-    now, before, change = marks[1:], marks[:-1], returns[1:]
-    for j in range(len(now)):
-        change[j] = now[j] / (before[j] if before[j] > 0.0 else np.nan) - 1.0
-    for s in range(len(tape.segments)):
-        segment, row = tape.segments[s], out[s]
-        row[:] = np.nan
-        _merge(pieces[segment[0] : segment[1]], row)
-        _add_trades(tape, trades, segment[2], segment[3], row)
-        _daily_moments(returns[min(segment[4] + 1, segment[5]) : segment[5]], row)
-        if full and segment[5] > segment[4]:
-            row[19] = _daily_depth(marks[segment[4] : segment[5]])
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _merge(pieces, row):  # type: ignore[no-untyped-def]
-    """Join neighbouring pieces: sums add, the drawdown composes through the running peak."""
-    row[0], row[1] = pieces[0, 0], pieces[-1, 1]
-    row[3:14] = 0.0
-    peak, worst = pieces[0, 0], 1.0
-    for p in range(len(pieces)):
-        one = pieces[p]
-        worst = min(worst, one[4], one[3] / peak)
-        peak = max(peak, one[2])
-        for column in range(11):
-            row[3 + column] += one[5 + column]
-    row[2] = worst
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _add_trades(tape, trades, first, last, row):  # type: ignore[no-untyped-def]
-    """Add the trades that outlive their piece to the cells [first, last) they were entered in.
-
-    One still open at the end is valued at the last close, without exit costs.
-    """
-    for i in range(len(trades)):
-        entry, leave = int(trades[i, 0]), int(trades[i, 1])
-        if entry < first or entry >= last:
+    rates, offsets = costs[5], costs[6]
+    for cell in range(first, last):
+        if (kappa + tape.limits[cell, 0] if side > 0.0 else kappa - tape.limits[cell, 1]) > 0.0:
             continue
-        net, until = trades[i, 4], tape.ends[last - 1]
-        if leave >= last:
-            change = tape.cells[last, VALUE_BEFORE] - tape.cells[entry, OPEN_VALUE]
-            net = trades[i, 2] * change - trades[i, 3]
-        else:
-            until = tape.begins[leave]
-        row[10] += net > 0.0
-        row[11] += max(net, 0.0)
-        row[12] += min(net, 0.0)
-        row[13] += until - tape.begins[entry]
-
-
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "nsz", "contract"})
-def _daily_moments(returns, row):  # type: ignore[no-untyped-def]
-    """Mean, sum of squared deviations, sum of squared losses and range of daily returns (D,), in two passes."""
-    total = loss = square = 0.0
-    for j in range(len(returns)):
-        total += returns[j]
-    mean = total / len(returns) if len(returns) else np.nan
-    for j in range(len(returns)):
-        away = returns[j] - mean
-        below = returns[j] if returns[j] < 0.0 else 0.0
-        square += away * away
-        loss += below * below
-    row[14], row[15], row[16], row[17] = len(returns), mean, square, loss
-    row[18] = np.inf
-    if not square > 1e-20 * len(returns):  # the range matters where returns differ by rounding only
-        row[18] = returns.max() - returns.min() if len(returns) else np.nan
+        begin = int(tape.cells[cell, ROW])
+        for bar in range(begin, int(tape.cells[cell + 1, ROW])):
+            paid, opened = tape.bars[bar, BAR_PAID], tape.bars[bar, BAR_OPEN]
+            worst = tape.bars[bar, BAR_LOW] if side > 0.0 else tape.bars[bar, BAR_HIGH]
+            bankrupt, equity = paid - side * kappa, size * (kappa + side * (opened - paid))
+            if equity <= 0.0 and not (cell == entry and bar == begin):
+                return cell, bar, bankrupt, paid, 0.0
+            if size * (kappa + side * (worst - paid)) <= _needed(size * worst, rates, offsets):
+                if equity <= 0.0:
+                    return cell, bar, bankrupt, paid, 0.0
+                if equity <= _needed(size * opened, rates, offsets):
+                    return cell, bar, opened, paid, equity
+                price = bankrupt / (1.0 - side * rates[0])
+                for k in range(1, len(rates)):
+                    other = (bankrupt - side * offsets[k] / size) / (1.0 - side * rates[k])
+                    price = max(price, other) if side > 0.0 else min(price, other)
+                return cell, bar, price, paid, _needed(size * price, rates, offsets)
+            if size * (kappa + side * tape.values[bar]) <= 0.0:
+                paid = tape.bars[bar + 1, BAR_PAID]
+                return cell, bar, paid - side * kappa, paid, 0.0
+    return -1, -1, 0.0, 0.0, 0.0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _daily_depth(marks):  # type: ignore[no-untyped-def]
-    """Most negative equity / earlier peak - 1 over (D,) equities; NaN where the first is not positive."""
-    peak, worst = marks[0], 1.0
-    if not peak > 0.0:
-        return np.nan
-    for first in range(0, len(marks), 32):
-        block = marks[first : first + 32]
-        low, high = _low_high(block)
-        if high <= peak:
-            worst = min(worst, low / peak)
-        elif not (low > 0.0 and low >= worst * high):
-            for equity in block:
+def _needed(notional, rates, offsets):  # type: ignore[no-untyped-def]
+    """The maintenance margin of a position."""
+    most = rates[0] * notional
+    for k in range(1, len(rates)):
+        most = max(most, rates[k] * notional - offsets[k])
+    return most
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _inside(tape, first, last, kappa, side, peak):  # type: ignore[no-untyped-def]
+    """The lowest equity / earlier peak in the cells [first, last); ``peak`` is positive, and below all equity there."""
+    worst, at, level = 1.0, first, 0
+    while at < last:
+        one, two = kappa + side * tape.spans[level, at, 0], kappa + side * tape.spans[level, at, 1]
+        bottom, top = min(one, two), max(one, two)
+        if top <= peak or bottom >= worst * top:  # the order of its closes does not matter
+            worst, peak = min(worst, bottom / peak if top <= peak else worst), max(peak, top)
+            at += 1 << level
+            level = min(level + 1, _highest_bit(last - at)) if at < last else 0
+        elif level > 0:
+            level -= 1
+        else:
+            for row in range(int(tape.cells[at, ROW]), int(tape.cells[at + 1, ROW])):
+                equity = kappa + side * tape.values[row]
                 peak = max(peak, equity)
                 worst = min(worst, equity / peak)
-        peak = max(peak, high)
-    return worst - 1.0
-
-
-@njit(cache=True, nogil=True, fastmath={"nnan", "nsz", "reassoc"})
-def _low_high(values):  # type: ignore[no-untyped-def]
-    low, high = values[0], values[0]
-    for value in values:
-        low = value if value < low else low
-        high = value if value > high else high
-    return low, high
+            at += 1
+    return worst

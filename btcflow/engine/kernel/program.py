@@ -8,13 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from btcflow.engine.kernel.bits import levels_of, pack, words_of
+from btcflow.engine.kernel.table import ParameterTable
 from btcflow.engine.kernel.walk import KNOWN
+from btcflow.errors import ConfigError
 from btcflow.flow.bars import Bars
 from btcflow.flow.catalog import METRICS
 from btcflow.rules.decide import condition_score, threshold_of
 from btcflow.rules.rule import SIDES, Assignment, Condition, Rule, Side
 
 __all__ = ["Program", "Selection", "compile_rule", "draw", "select"]
+
+
+MOST_SCORES = 8
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ class Selection:
     series : (M,) int64: number of the score and window it compares
     samples : (M,) int64: a set that has this score and window
     thresholds : (M,) what it compares with
-    chosen : (K, C) int64: the bitmap of each term of each set
+    chosen : (K, C) int32: the bitmap of each term of each set
     """
 
     terms: np.ndarray
@@ -66,7 +71,18 @@ class Selection:
 
 
 def compile_rule(rule: Rule) -> Program:
-    """Lay the sides of a rule out as groups of terms; an exit by hysteresis is the entry, scaled and negated."""
+    """Lay the sides of a rule out as groups of terms; an exit by hysteresis is the entry, scaled and negated.
+
+    Raises
+    ------
+    ConfigError
+        for a rule over more than 8 scores
+    """
+    if len(rule.scores) > MOST_SCORES:
+        raise ConfigError(
+            f"rule {rule.name} compares {len(rule.scores)} scores ({', '.join(rule.scores)}); the sweep kernel takes "
+            f"at most {MOST_SCORES}, each with any windows and thresholds: drop some, or make two of them one metric"
+        )
     terms: list[Term] = []
     groups: list[tuple[int, int, int]] = []
     negated = np.zeros(len(SIDES), dtype=np.bool_)
@@ -97,7 +113,7 @@ def compile_rule(rule: Rule) -> Program:
 def select(program: Program, assignments: Sequence[Assignment]) -> Selection:
     """Find the distinct bitmaps of K complete assignments, in time linear in K."""
     count = len(assignments)
-    chosen = np.zeros((count, len(program.terms)), dtype=np.int64)
+    chosen = np.zeros((count, len(program.terms)), dtype=np.int32)
     tables: list[tuple[np.ndarray, ...]] = [(*(np.empty(0, np.int64) for _ in range(3)), np.empty(0))]
     columns, made = _Columns(assignments), 0
     for place, term in enumerate(program.terms if count else ()):
@@ -142,7 +158,7 @@ class _Columns:
     def __init__(self, assignments: Sequence[Assignment]) -> None:
         self._sets = assignments
         self._series: dict[tuple[str, object], np.ndarray] = {}
-        self._levels: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self._read: dict[str, tuple[list[float | int | None], np.ndarray]] = {}
 
     def series(self, condition: Condition) -> np.ndarray:
         """Number of the series (score, window, score parameters) each set reads, within the condition; (K,) int64."""
@@ -153,11 +169,9 @@ class _Columns:
                 names.append(condition.window)
             code = np.zeros(len(self._sets), dtype=np.int64)
             for name in names:
-                values = [one.get(name) for one in self._sets]
-                number = {value: at for at, value in enumerate(dict.fromkeys(values))}
-                if len(number) > 1:
-                    codes = np.fromiter(map(number.__getitem__, values), np.int64, len(values))
-                    code = _unique(code * len(number) + codes)[2]
+                values, numbers = self._values(name)
+                if len(values) > 1:
+                    code = _unique(code * len(values) + numbers)[2]
             self._series[spec] = code
         return self._series[spec]
 
@@ -167,14 +181,25 @@ class _Columns:
         if not isinstance(threshold, str):
             return np.array([threshold * term.scale]), np.zeros(len(self._sets), dtype=np.int64)
         name = threshold.lstrip("-")
-        if name not in self._levels:
-            values = np.array([one[name] for one in self._sets], dtype=np.float64)
-            for row in np.flatnonzero(np.isnan(values))[:1]:
-                threshold_of(term.condition, self._sets[row])
-            distinct, inverse = np.unique(values, return_inverse=True)
-            self._levels[name] = distinct, inverse.astype(np.int64)
-        distinct, inverse = self._levels[name]
-        return (0.0 - distinct if threshold.startswith("-") else distinct) * term.scale, inverse
+        values, numbers = self._values(name)
+        if None in values:
+            threshold_of(term.condition, {name: None})
+        distinct = np.array(values, dtype=np.float64)
+        return (0.0 - distinct if threshold.startswith("-") else distinct) * term.scale, numbers
+
+    def _values(self, name: str) -> tuple[list[float | int | None], np.ndarray]:
+        """The distinct values of a parameter, and which of them each set has, (K,) int64."""
+        if name not in self._read:
+            if isinstance(self._sets, ParameterTable):
+                known = list(self._sets.values.get(name, (None,)))
+                numbers = np.broadcast_to(self._sets.numbers(name), len(self._sets))
+            else:
+                values = [one.get(name) for one in self._sets]
+                number = {value: at for at, value in enumerate(dict.fromkeys(values))}
+                known = list(number)
+                numbers = np.fromiter(map(number.__getitem__, values), np.int64, len(values))
+            self._read[name] = known, numbers
+        return self._read[name]
 
 
 def _unique(code: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -19,7 +19,7 @@ class EquityChart {
     this.curves = [...dashed, ...CURVES.filter(([name]) => this.table[name])];
     this.series = this.curves.map(([, , , width, style]) => this.chart.addSeries(LightweightCharts.LineSeries, {
       lineWidth: width, lineStyle: style || 0, priceLineVisible: false,
-      priceFormat: { type: "custom", minMove: 0.01, formatter: (value) => number(value, 0) },
+      priceFormat: { type: "custom", minMove: Math.pow(10, -meta.digits - 2), formatter: (value) => number(value, meta.digits) },
     }));
     this.fall = this.chart.addSeries(LightweightCharts.AreaSeries, {
       lineWidth: 1, priceLineVisible: false, invertFilledArea: true,
@@ -42,14 +42,14 @@ class EquityChart {
     this.host.addEventListener("pointerup", () => requestAnimationFrame(place));
     this.chart.subscribeCrosshairMove((event) => this.tell(event.time));
     this.place = place;
-    this.positive = this.curves.every(([name]) => !this.table[name].some((value) => value <= 0));
+    this.positive = !this.table.equity.some((value) => value <= 0);
     this.log = this.positive && this.table.time[this.table.rows - 1] - this.table.time[0] > 365 * 86400;
     onTheme((changed) => this.paint(changed));
   }
 
   load() {
     const { time, drawdown } = this.table;
-    this.series.forEach((series, index) => series.setData(points(time, this.table[this.curves[index][0]], 1)));
+    this.series.forEach((series, index) => series.setData(points(time, this.values(index), 1)));
     this.fall.setData(points(time, drawdown, 100));
     this.paint(colors());
     this.chart.timeScale().fitContent();
@@ -68,8 +68,18 @@ class EquityChart {
     this.tell();
   }
 
+  // A benchmark that lost all ends there on a logarithmic axis.
+  values(index) {
+    const values = this.table[this.curves[index][0]];
+    return this.log ? values.map((value) => (value > 0 ? value : NaN)) : values;
+  }
+
   setLog(on) {
     this.log = on && this.positive;
+    this.series.forEach((series, index) => {
+      const name = this.curves[index][0];
+      if (this.table[name].some((value) => value <= 0)) series.setData(points(this.table.time, this.values(index), 1));
+    });
     this.series[0].priceScale().applyOptions({ mode: this.log ? 1 : 0, scaleMargins: { top: 0.16, bottom: 0.1 } });
     return this.log;
   }
@@ -83,7 +93,7 @@ class EquityChart {
     for (const [name, label, color] of [...this.curves].reverse()) {
       const swatch = make("b", "", "━ ");
       swatch.style.color = now[color];
-      head.append(swatch, make("span", "muted", label + " "), make("span", "value", number(this.table[name][at], 0) + "  "));
+      head.append(swatch, make("span", "muted", label + " "), make("span", "value", number(this.table[name][at], this.meta.digits) + "  "));
     }
     head.append(make("span", "muted", stamp(this.table.time[at]) + " UTC"));
     this.boxes[1].replaceChildren(make("b", "", "Drawdown of the strategy "), make("span", "value", percent(this.table.drawdown[at], 1)));

@@ -53,7 +53,7 @@ async function start() {
   equityTools(equity);
   await nextFrame();
   if (data.trades.rows) {
-    new TradesTable(data.trades, (trade) => {
+    new TradesTable(data.trades, meta, (trade) => {
       price.jump(trade);
       document.getElementById("chart-part").scrollIntoView({ block: "start" });
     });

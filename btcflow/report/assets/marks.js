@@ -6,7 +6,7 @@ function tradeMarks(trades) {
     const side = wordAt(trades.side, i);
     marks.push({ time: trades.entry_time[i], kind: side, text: side });
     if (Number.isFinite(trades.exit_time[i])) {
-      marks.push({ time: trades.exit_time[i], kind: "exit", text: "exit " + percent(trades.return[i], 1, true) });
+      marks.push({ time: trades.exit_time[i], kind: "exit", text: (trades.liquidated[i] ? "liquidated " : "exit ") + percent(trades.return[i], 1, true) });
     }
   }
   return marks;

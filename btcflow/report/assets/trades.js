@@ -1,26 +1,29 @@
 // The trades: sortable by every column, filtered by side, and a click shows the trade on the chart.
 
-const TRADE_COLUMNS = [
+// Amounts are in the settlement currency, with as many decimals as the account needs.
+const tradeColumns = (digits, quote) => [
   ["Entry (UTC)", "entry_time", (value) => stamp(value)],
   ["Exit (UTC)", "exit_time", (value) => (Number.isFinite(value) ? stamp(value) : "open")],
   ["Side", "side", null],
   ["Bars", "bars", (value) => number(value, 0)],
   ["Entry fill", "entry_fill", (value) => number(value, priceDigits(value) || 1)],
   ["Exit fill", "exit_fill", (value) => number(value, priceDigits(value) || 1)],
-  ["Price PnL", "price_pnl", (value) => number(value, 0, true)],
-  ["Funding", "funding", (value) => number(value, 1, true)],
-  ["Fees", "fees", (value) => number(value, 1, true)],
-  ["Slippage", "slippage", (value) => number(value, 1, true)],
-  ["Net", "net", (value) => number(value, 0, true)],
+  ["Price PnL", "price_pnl", (value) => number(value, digits, true)],
+  ["Funding", "funding", (value) => number(value, digits + 1, true)],
+  ["Fees", "fees", (value) => number(value, digits + 1, true)],
+  ["Slippage", "slippage", (value) => number(value, digits + 1, true)],
+  ["Net", "net", (value) => number(value, digits, true)],
+  ...(quote ? [["Net, " + quote, "net_usd", (value) => number(value, 0, true)]] : []),
   ["Return", "return", (value) => percent(value, 2, true)],
 ];
-const TONED = new Set(["price_pnl", "net", "return"]);
+const TONED = new Set(["price_pnl", "net", "net_usd", "return"]);
 const SIDES = { long: "▲ long", short: "▼ short" };
 const PAGE = 100;
 
 class TradesTable {
-  constructor(trades, onPick) {
+  constructor(trades, meta, onPick) {
     this.trades = trades;
+    this.columns = tradeColumns(meta.digits, trades.net_usd ? meta.quote : null);
     this.onPick = onPick;
     this.sorted = { key: "entry_time", down: false };
     this.side = "";
@@ -34,7 +37,7 @@ class TradesTable {
   build() {
     const table = make("table");
     const head = make("tr");
-    this.heads = TRADE_COLUMNS.map(([label, key]) => {
+    this.heads = this.columns.map(([label, key]) => {
       const cell = make("th");
       cell.scope = "col";
       cell.append(button(label, "Sort by " + label, () => this.sort(key)));
@@ -97,11 +100,12 @@ class TradesTable {
     const element = make("tr");
     element.tabIndex = 0;
     element.dataset.trade = String(index);
-    for (const [, key, show] of TRADE_COLUMNS) {
+    for (const [, key, show] of this.columns) {
       const side = key === "side" ? wordAt(this.trades.side, index) : "";
       const value = side ? NaN : this.trades[key][index];
       const cell = make("td", "", side ? SIDES[side] || side : show(value));
       if (side) cell.className = side === "long" ? "gain" : "loss";
+      if (key === "exit_time" && this.trades.liquidated[index]) cell.append(" ", make("span", "loss", "liquidated"));
       if (TONED.has(key) && value) cell.className = value > 0 ? "gain" : "loss";
       element.append(cell);
     }
@@ -119,9 +123,10 @@ class TradesTable {
   }
 
   save() {
-    const lines = [TRADE_COLUMNS.map(([, key]) => key).join(",")];
+    const keys = [...this.columns.map(([, key]) => key), "liquidated"];
+    const lines = [keys.join(",")];
     for (const row of this.order()) {
-      lines.push(TRADE_COLUMNS.map(([, key]) => {
+      lines.push(keys.map((key) => {
         if (key === "side") return wordAt(this.trades.side, row);
         const value = this.trades[key][row];
         return key.endsWith("_time") ? (Number.isFinite(value) ? new Date(1000 * value).toISOString() : "") : String(value);

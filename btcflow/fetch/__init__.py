@@ -1,0 +1,1 @@
+"""Series from the venues' own interfaces, through ccxt, into the store."""
