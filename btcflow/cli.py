@@ -10,7 +10,7 @@ import typer
 
 from btcflow import __version__
 from btcflow.errors import BtcflowError, CheckFailed
-from btcflow.terminal.command_line import AsJson, Config, Overrides, note, say, say_json
+from btcflow.terminal.command_line import AsJson, Config, Overrides, note, say, say_json, tell_of_compiling
 from btcflow.terminal.data_commands import data_app
 
 __all__ = ["app", "main"]
@@ -47,6 +47,7 @@ def run(
     from btcflow.terminal.views import run_view
 
     _add_strategies(strategies)
+    tell_of_compiling()
     result = run_experiment(
         config,
         overrides=overrides or (),

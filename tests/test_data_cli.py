@@ -145,3 +145,18 @@ def test_a_file_that_does_not_fit_a_preset_is_refused_in_words(
     assert found == code
     assert words in err
     assert not (tmp_path / "store").exists()
+
+
+def test_a_file_where_the_store_should_be_is_said(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    code, _, err = call("data", "ls", "--store", tmp_path / "file")
+    assert code == 74
+    assert "not a folder" in err
+
+
+def test_dates_outside_the_store_are_said_with_what_it_holds(call: Call, store: Path, tmp_path: Path) -> None:
+    config = tmp_path / "moved.yaml"
+    config.write_text(CONFIG.format(store=store), encoding="utf-8")
+    code, _, err = call("run", config, "-s", "data.start=2030-01-01", "--out", tmp_path / "runs")
+    assert code == 66
+    assert "data.start 2030-01-01 and data.end none leave no row of the store; it holds 2023-01-01 to 2023-07-1" in err

@@ -242,6 +242,7 @@ def test_samples_become_settlements_and_readings_at_a_bars_end(server: VenueServ
     server.set_now(NOW)
     again = fetched_from(server, plan_of([wish], start="2024-06-11T08:00"), store)
     assert [(one.added, one.revised) for one in again.series] == [(0, 0), (0, 0)]
+    assert all("the venue tells samples" in one.notes[0] for one in again.series)
 
 
 REACHES = [

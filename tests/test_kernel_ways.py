@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernel_draws import FULL, WrittenBars, random_market, random_rule, random_sets, written_case
+from kernel_draws import FULL, WrittenBars, differences, random_market, random_rule, random_sets, slowly, written_case
 from toys import clock_of, toy_market
 
 from btcflow.clock import Clock
@@ -121,6 +121,56 @@ def test_a_higher_maintenance_margin_never_liquidates_later(seed: int, hours: in
         own = ledger.orders.where(ledger.orders.liquidation)
         first.append([min([len(clock), *own.row[own.column == k].tolist()]) for k in range(3)])
     assert (np.diff(first, axis=0) <= 0).all()
+
+
+# ---------------------------------------------------------------- what sets share, and holes
+
+
+@few
+@given(seed=seeds)
+def test_sets_that_share_spans_equal_the_ledger_and_each_alone(seed: int) -> None:
+    """Two decisions a day and few signals: many sets hold the same trades, entered from flat or by reversal."""
+    clock = clock_of(toy_market(seed, 900))
+    bars: Any = WrittenBars(seed, clock, 60)
+    rule = Rule.of(
+        "shared",
+        "Many sets see the same.",
+        long_entry="fund_z >= z0",
+        long_exit="fund_z <= -z1",
+        short_entry="fund_z <= -z0",
+        short_exit="fund_z >= z1",
+        parameters={name: number(0.5, -10.0, 10.0, "sigma") for name in ("z0", "z1")},
+    )
+    sets = ParameterTable.product(rule, {"z0": [0.1, 0.4, 0.7, 1.0, 1.3, 1.6], "z1": [-1.0, -0.3, 0.0, 0.5, 1.0]})
+    span = (0, len(clock))
+    segments = np.array([span, [len(clock) // 2, len(clock)]])
+    kernel = SweepKernel(rule, bars, Market(), segments)
+    assert kernel._memo > 1
+    found = kernel.run(sets)
+    kernel._memo = 2  # what is kept is pushed out all the time
+    again = kernel.run(sets)
+    assert all(getattr(again, name).tobytes() == getattr(found, name).tobytes() for name in FULL)
+    for k in (0, 7, 14, 21, 28):
+        assert differences(found, k, slowly(rule, bars, sets[k], Market(), segments, span)) == []
+        alone = kernel.run([sets[k]])
+        assert all(getattr(alone, name)[:, 0].tobytes() == getattr(found, name)[:, k].tobytes() for name in FULL)
+
+
+@few
+@given(seed=seeds)
+def test_a_midnight_in_a_hole_behind_a_segment_is_not_its_own(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    clock = clock_of(toy_market(seed, 400))
+    hour = clock.opens // 3_600_000_000_000 % 24
+    clock = clock.rows((hour < 20) | (random.random(len(clock)) < 0.3))
+    bars: Any = WrittenBars(seed, clock, 150)
+    ends = np.flatnonzero(np.diff(clock.opens // 86_400_000_000_000)) + 1
+    segments = np.array([[ends[i], ends[i + 5]] for i in range(0, len(ends) - 5, 3)])
+    rule, market = random_rule(random, spread=1.0), Market(exposure=0.3)
+    sets = random_sets(random, rule, 2)
+    found = sweep_kernel(rule, bars, sets, market, segments, span=(0, len(clock)))
+    for k in range(2):
+        assert differences(found, k, slowly(rule, bars, sets[k], market, segments, (0, len(clock)))) == []
 
 
 # ---------------------------------------------------------------- paths

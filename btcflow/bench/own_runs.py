@@ -80,17 +80,18 @@ class FloorRun:
 
     def prepare(self, work: Workload) -> None:
         """Precompute the targets of 64 sets."""
-        from btcflow.engine.kernel.floor import mark_to_market_floor  # type: ignore[import, unused-ignore]
+        from btcflow.engine.kernel.floor import mark_to_market_floor
         from btcflow.engine.signals import clock_targets
 
         self._floor: Any = mark_to_market_floor
         self._work = work
-        self._targets = clock_targets(work.rule, work.bars, work.sample(64), delay=work.market.delay)
+        targets = clock_targets(work.rule, work.bars, work.sample(64), delay=work.market.delay)
+        self._targets = np.ascontiguousarray(targets.T, dtype=np.int8)
 
     def fresh(self) -> None:
         """Nothing to forget."""
 
     def run(self, sets: Sequence[Assignment]) -> Numbers:
         """Mark as many of the precomputed columns as there are sets; it has no numbers to compare."""
-        self._floor(self._targets[:, : len(sets)], self._work.clock, self._work.market)
+        self._floor(self._targets[: len(sets)], self._work.clock, self._work.market)
         return {}

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from btcflow.bench.contestant import entry_named
 from btcflow.bench.measure import take_numbers, take_time
 from btcflow.bench.workload import case_named, workload
 
-__all__ = ["COLD", "answer", "kernel_is_compiled"]
+__all__ = ["COLD", "answer"]
 
 COLD = "compiling the sweep kernel (first time, about 15 s)"
 
@@ -29,9 +28,12 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     entry = entry_named(request["contestant"])
     if request["chunks"] and len(entry.chunks) > 1:
         entry = replace(entry, chunks=tuple(request["chunks"]))
-    if entry.kind == "kernel" and not kernel_is_compiled():
-        sys.stderr.write(f"{COLD}\n")
-        sys.stderr.flush()
+    if entry.kind == "kernel":
+        from btcflow.engine.kernel.sweep import compiled
+
+        if not compiled():
+            sys.stderr.write(f"{COLD}\n")
+            sys.stderr.flush()
     work = workload(case_named(request["case"]), request["sets"], hours=request["hours"])
     contestant = entry.make(request["threads"])
     contestant.prepare(work)
@@ -39,15 +41,6 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     numbers = take_numbers(contestant, checked, min(entry.chunks[-1:] or (len(checked),)))
     timed = take_time(contestant, entry, work, repeats=request["repeats"])
     return {"numbers": numbers, "timing": timed.plain(), "grid": len(work.sets), "clock_bars": len(work.clock)}
-
-
-def kernel_is_compiled() -> bool:
-    """Whether numba's disk cache holds the kernel as it is written now."""
-    from btcflow.engine.kernel import walk
-
-    source = Path(str(walk.__file__))
-    stored = list(Path(walk.walk_sets.stats.cache_path or ".").glob("walk.walk_sets-*.nbi"))
-    return any(one.stat().st_mtime >= source.stat().st_mtime for one in stored)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from btcflow.data.interest_units import cross_check
 from btcflow.data.records import Dataset, Records, utc_ns
 from btcflow.data.venue_facts import facts
 from btcflow.data.vintages import StoredRecords
-from btcflow.errors import ConfigError, nearest
+from btcflow.errors import ConfigError, MissingData, nearest
 from btcflow.fields import FIELDS
 from btcflow.instrument import Instrument
 from btcflow.panel import Panel
@@ -153,7 +153,17 @@ def _from_store(data: StoreData, as_of: Mapping[str, str]) -> Dataset:
     store = _store(data)
     named = store.held(as_of) if as_of else {}
     dataset = store.dataset((lambda entry: entry.key in named) if named else None, as_of=named)
-    return dataset.map(lambda one: _cut(one, data))
+    kept = dataset.map(lambda one: _cut(one, data))
+    if not any(len(one) for one in kept):
+        first, last = (
+            min(one.frame["stamp"].iloc[0] for one in dataset),
+            max(one.frame["stamp"].iloc[-1] for one in dataset),
+        )
+        raise MissingData(
+            f"data.start {data.start or 'none'} and data.end {data.end or 'none'} leave no row of the store; it holds "
+            f"{first:%Y-%m-%d} to {last:%Y-%m-%d}"
+        )
+    return kept
 
 
 def _mended(data: StoreData, dataset: Dataset) -> Dataset:

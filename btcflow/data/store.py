@@ -274,6 +274,8 @@ class Store:
         with self._disk():
             if not self.path.exists():
                 raise MissingData(f"{self.path}: no store here yet; {_FILL}")
+            if not self.path.is_dir():
+                raise StoreError(f"{self.path}: not a folder; expected the store's, or name another with BTCFLOW_STORE")
             self._refuse_old_form()
             yield
 

@@ -20,7 +20,7 @@ from btcflow.fetch.pager import Stretch, at_once, earlier, numbered, walk_back, 
 from btcflow.fetch.plan import Job
 from btcflow.fetch.progress import FetchEvent, SeriesReport
 from btcflow.fetch.rows import Rows
-from btcflow.fetch.samples import sampled
+from btcflow.fetch.samples import sampled, told_of
 from btcflow.fetch.series import CONTEXT, label_shift, records_of
 from btcflow.fetch.span import Stretches, stretches
 from btcflow.wire.outcome import Refused
@@ -67,7 +67,7 @@ class JobRun:
         if self.job.source == "archive":
             return
         plan = stretches(self.job, self._held(), self.turn.now(), overlap_bars=self.overlap_bars)
-        self.notes += plan.notes
+        self.notes += [*told_of(self.job), *plan.notes]
         if plan.head is not None:
             rows = sampled(self.job, earlier(self._ask, self._stretch(*plan.head)), before=plan.head[1])
             self._commit_months(rows, plan, context=None)

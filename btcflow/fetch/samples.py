@@ -8,7 +8,7 @@ import pandas as pd
 from btcflow.fetch.plan import Job
 from btcflow.fetch.rows import Rows
 
-__all__ = ["SAMPLE_AGE", "sampled"]
+__all__ = ["SAMPLE_AGE", "sampled", "told_of"]
 
 SAMPLE_AGE = 300_000_000_000
 """How old a sample may be, nanoseconds, for the stamp it stands for; without a younger one the stamp has no row."""
@@ -37,3 +37,12 @@ def sampled(job: Job, rows: Rows, *, before: int) -> Rows:
     stamp = (taken // step + 1) * step if "funding" in job.series else -(-taken // step) * step
     last = np.r_[stamp[1:] != stamp[:-1], True] & (stamp - taken <= SAMPLE_AGE) & (stamp + every < before)
     return Rows(stamp[last], {name: one[last] for name, one in rows.values.items()}, rows.conflicts)
+
+
+def told_of(job: Job) -> tuple[str, ...]:
+    """What a reader should know of a series made of samples."""
+    if job.endpoint.samples is None:
+        return ()
+    if "funding" in job.series:
+        return ("the venue tells samples of the running rate: a settlement is the last one before it",)
+    return ("the venue tells samples: a row is the one at its stamp, or the last one up to 5 minutes before",)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-__all__ = ["AsJson", "Config", "Overrides", "StorePath", "note", "say", "say_json"]
+__all__ = ["AsJson", "Config", "Overrides", "StorePath", "note", "say", "say_json", "tell_of_compiling"]
 
 Config = Annotated[str, typer.Argument(metavar="CONFIG", help="a YAML file, or the name of a shipped config")]
 Overrides = Annotated[
@@ -33,3 +33,11 @@ def note(text: str) -> None:
 def say_json(value: dict[str, Any]) -> None:
     """One JSON document on stdout; a number that is not finite is a mistake of ours."""
     typer.echo(json.dumps(value, indent=2, allow_nan=False))
+
+
+def tell_of_compiling() -> None:
+    """Say why the first run on a machine takes longer."""
+    from btcflow.engine.kernel.sweep import compiled
+
+    if not compiled():
+        note("compiling the engine: the first run on a machine takes some 20 seconds longer")

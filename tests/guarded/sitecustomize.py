@@ -32,4 +32,5 @@ def _peak() -> None:
 
 
 sys.addaudithook(_watch)
-atexit.register(_peak)
+if Path("/proc/self/status").exists():
+    atexit.register(_peak)

@@ -31,6 +31,9 @@ Faults
     ``REFUSED``, ``BROKEN`` and ``ROWS``. The fault of a request depends on seed, prefix and its number there. A fault
     of the rows never comes twice in a row at one prefix, so an empty page asked again tells the truth. ``script`` names
     the first faults one by one. ``revised`` (not in STORM) tells a preliminary close of the last closed bar.
+Files
+    ``VenueServer(files=answer)`` hands what is asked of a host (``/data.binance.vision/...``) to a callable, such as
+    ``Shelf().answer`` of ``archive_server``: an archive beside the venues at one address.
 Pace
     ``VenueServer(paced=True)`` answers 429 to requests faster than ccxt's ``rateLimit`` of the venue.
 """

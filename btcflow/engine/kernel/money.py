@@ -9,7 +9,7 @@ looked up. What is looked up is what would be computed, so a set alone gives the
 from __future__ import annotations
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
