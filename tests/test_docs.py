@@ -99,6 +99,15 @@ def test_the_example_of_the_readme_runs_as_it_is_written(capsys: pytest.CaptureF
     assert "entry_z" in capsys.readouterr().out
 
 
+def test_the_example_of_the_engine_page_runs_as_it_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+    scope: dict[str, Any] = {}
+    for block in blocks(ROOT / "docs" / "engine.md", "python"):
+        exec(compile(block, "engine.md", "exec"), scope)
+    assert scope["found"].sharpe.shape == (1, 18)
+    assert scope["paths"].positions.shape == (len(scope["panel"].clock), 18)
+    assert "entry_z" in capsys.readouterr().out
+
+
 @pytest.fixture(scope="module")
 def market() -> Dataset:
     return simulate(seed=3, years=0.8)
