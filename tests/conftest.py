@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 
@@ -10,6 +11,12 @@ import pytest
 from btcflow.cli import main
 from btcflow.data.records import Dataset
 from btcflow.data.simulate import simulate
+
+
+def pytest_configure() -> None:
+    """A background job of a shell begins with Ctrl-C switched off; the tests press it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
