@@ -322,6 +322,15 @@ def test_the_two_compiled_files_agree_on_their_columns() -> None:
     assert money.TRADE == ("entry", "exit", "quantity", "entry_cost", "net", "until")
 
 
+@pytest.mark.parametrize("hours", [30, 333, 2000])
+def test_a_cell_lies_in_one_line_of_the_cache(hours: int) -> None:
+    bars, _ = written_case(5, hours)
+    cells = SweepKernel(gridded(), bars, Market())._tape.cells
+    assert cells.flags.c_contiguous
+    assert cells.strides[0] == 64
+    assert cells.ctypes.data % 64 == 0
+
+
 def test_after_a_sweep_the_kernel_is_compiled() -> None:
     bars, _ = written_case(3, 100)
     sweep_kernel(up_and_down(), bars, [{}], Market())  # type: ignore[arg-type]

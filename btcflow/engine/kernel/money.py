@@ -17,7 +17,7 @@ from numba.np.arrayobj import make_array
 
 __all__ = ["PIECE", "RECORD", "RUINED", "SPAN", "TRADE", "settle_sets"]
 
-OPEN, OPEN_VALUE, PER_OPEN, CLOSE_BEFORE, VALUE_BEFORE, PAID, ROW, MARK = range(8)
+OPEN, OPEN_VALUE, BEGIN, CLOSE_BEFORE, VALUE_BEFORE, PAID, ROW, MARK = range(8)
 """Columns of ``Tape.cells``: one cache line holds what an order at a cell's open needs."""
 BAR_OPEN, BAR_LOW, BAR_HIGH, BAR_PAID, BAR_TIME = range(5)
 """Columns of ``Tape.bars``."""
@@ -48,7 +48,7 @@ SPAN = 16
 """Columns of the memo, all in units of |quantity|: which span; equity's low and high at the closes; the lowest
 close / earlier high inside it, NaN until somebody needs it; what is left over the margin at its worst; the
 first and last midnight and the powers of the returns between, as in ``PIECE``; low and high at midnights."""
-_AHEAD = 4
+_AHEAD = 8
 """So many orders ahead, what they need is fetched."""
 
 
@@ -117,7 +117,7 @@ def _settle_orders(cells, wanted, tape, costs, memo, pieces, trades, records):  
     capital, gross, fee, slippage, penalty_rate = costs[:5]
     count, per_gross, mask = len(cells), 1.0 / gross, np.uint64(len(memo) - 1)
     line, spans, blocks, marks = tape.cells, tape.spans, tape.blocks, tape.marks
-    begins, bounds, end, margined = tape.begins, tape.pieces, len(tape.cells) - 1, tape.margined
+    bounds, end, margined = tape.pieces, len(tape.cells) - 1, tape.margined
     base, quantity, size, side, kappa = capital, 0.0, 0.0, 0.0, 0.0
     kept, made, state, piece, record = 0, 0, SOLVENT, 0, 0
     start, high, low, worst = capital, capital, capital, 1.0
@@ -190,7 +190,7 @@ def _settle_orders(cells, wanted, tape, costs, memo, pieces, trades, records):  
                 if entry_piece == piece:
                     wins += 1.0 if net > 0.0 else 0.0
                     gains, pains = gains + max(net, 0.0), pains + min(net, 0.0)
-                    hold += tape.bars[bar, BAR_TIME] - begins[entry]
+                    hold += tape.bars[bar, BAR_TIME] - line[entry, BEGIN]
                 else:
                     trades[kept - 1, 1], trades[kept - 1, 4], trades[kept - 1, 5] = at, net, tape.bars[bar, BAR_TIME]
                 base, until, mark = left - charge, at + 1, line[at, MARK]
@@ -275,7 +275,7 @@ def _settle_orders(cells, wanted, tape, costs, memo, pieces, trades, records):  
         if quantity != 0.0:
             unit = kappa + side * value
             at_fill = size * unit
-        target, taken = at_fill * (gross * line[at, PER_OPEN]), False
+        target, taken = at_fill * (gross * (1.0 / opened)), False
         if not at_fill > 0.0:
             goal, count, state, taken = 0.0, i, RUINED, margined
         if goal == 0.0:
@@ -304,9 +304,9 @@ def _settle_orders(cells, wanted, tape, costs, memo, pieces, trades, records):  
             if entry_piece == piece:
                 wins += 1.0 if net > 0.0 else 0.0
                 gains, pains = gains + max(net, 0.0), pains + min(net, 0.0)
-                hold += begins[at] - begins[entry]
+                hold += line[at, BEGIN] - line[entry, BEGIN]
             else:
-                trades[kept - 1, 1], trades[kept - 1, 4], trades[kept - 1, 5] = at, net, begins[at]
+                trades[kept - 1, 1], trades[kept - 1, 4], trades[kept - 1, 5] = at, net, line[at, BEGIN]
         fees -= charge
         slips -= slip
         turnover += traded * fill / at_fill if at_fill > 0.0 else 0.0

@@ -18,13 +18,13 @@ from btcflow.engine.kernel.money import (
     BAR_OPEN,
     BAR_PAID,
     BAR_TIME,
+    BEGIN,
     BLOCK,
     CLOSE_BEFORE,
     MARK,
     OPEN,
     OPEN_VALUE,
     PAID,
-    PER_OPEN,
     ROW,
     VALUE_BEFORE,
 )
@@ -37,6 +37,7 @@ __all__ = ["Tape", "tape_of"]
 
 _DAY = 86_400_000_000_000
 _ROUNDING = 1e-9
+_CACHE_LINE = 64
 
 
 class Tape(NamedTuple):
@@ -45,7 +46,7 @@ class Tape(NamedTuple):
     Attributes
     ----------
     cells : (C + 1, 8): price at the open of each cell, its value (the open less what one BTC long has
-        paid before it), 1 / open, the close before and its value, what one BTC long has paid before, the
+        paid before it), when it opens, the close before and its value, what one BTC long has paid before, the
         first clock row, and the midnights marked before; the last line knows only what was before it
     spans : (L, C, 2): lowest and highest value at a close over the cells c to c + 2 ** level - 1
     limits : (C, 2): least value for the margin of a long, greatest for that of a short (see :func:`_limits`)
@@ -89,7 +90,9 @@ def tape_of(clock: Clock, fills: np.ndarray, segments: np.ndarray, rate: float) 
     """
     count, margined = len(clock), clock.instrument.role == "perp"
     bounds = np.unique(np.append(segments, [0, count]))
-    rows = np.unique(np.concatenate([fills[(fills >= 0) & (fills < count)], bounds])).astype(np.int64)
+    edges = np.zeros(count + 1, dtype=np.bool_)
+    edges[fills[(fills >= 0) & (fills < count)]] = edges[bounds] = True
+    rows = np.flatnonzero(edges)
     paid = np.concatenate([[0.0], np.cumsum(clock.funding)])
     values, first, last = clock.close - paid[1:], rows[:-1], rows[1:] - 1
     days, mark_rows = midnights(clock, 0, count)
@@ -98,7 +101,7 @@ def tape_of(clock: Clock, fills: np.ndarray, segments: np.ndarray, rate: float) 
     blocks = np.arange(0, len(first), 1 << BLOCK)
     opened = (clock.opens - clock.opens[0]).astype(np.float64)
     return Tape(
-        cells=_cells(clock, rows, paid, values, mark_rows),
+        cells=_cells(clock, opened, rows, paid, values, mark_rows),
         spans=_spans(np.minimum.reduceat(values, first), np.maximum.reduceat(values, first)),
         limits=limits,
         blocks=_spans(np.minimum.reduceat(limits[:, 0], blocks), np.maximum.reduceat(limits[:, 1], blocks)),
@@ -115,12 +118,17 @@ def tape_of(clock: Clock, fills: np.ndarray, segments: np.ndarray, rate: float) 
     )
 
 
-def _cells(clock: Clock, rows: np.ndarray, paid: np.ndarray, values: np.ndarray, mark_rows: np.ndarray) -> np.ndarray:
+def _cells(
+    clock: Clock, opened: np.ndarray, rows: np.ndarray, paid: np.ndarray, values: np.ndarray, mark_rows: np.ndarray
+) -> np.ndarray:
     first = rows[:-1]
-    cells = np.full((len(rows), 8), np.nan)
+    room = np.empty(8 * len(rows) + 7)
+    skipped = -room.ctypes.data % _CACHE_LINE // room.itemsize
+    cells = room[skipped : skipped + 8 * len(rows)].reshape(-1, 8)  # each line of the table in one line of the cache
+    cells[0] = cells[-1] = np.nan
     cells[:-1, OPEN] = clock.open[first]
     cells[:-1, OPEN_VALUE] = clock.open[first] - paid[first]
-    cells[:-1, PER_OPEN] = 1.0 / clock.open[first]
+    cells[:-1, BEGIN] = opened[first]
     cells[1:, CLOSE_BEFORE] = clock.close[rows[1:] - 1]
     cells[1:, VALUE_BEFORE] = values[rows[1:] - 1]
     cells[:, PAID] = paid[rows]
@@ -130,7 +138,8 @@ def _cells(clock: Clock, rows: np.ndarray, paid: np.ndarray, values: np.ndarray,
 
 
 def _bars(clock: Clock, paid: np.ndarray, opened: np.ndarray) -> np.ndarray:
-    bars = np.full((len(clock) + 1, 5), np.nan)
+    bars = np.empty((len(clock) + 1, 5))
+    bars[-1] = np.nan
     bars[:-1, BAR_OPEN], bars[:-1, BAR_LOW], bars[:-1, BAR_HIGH] = clock.open, clock.worst_low, clock.worst_high
     bars[:, BAR_PAID], bars[:-1, BAR_TIME] = paid, opened
     return bars
@@ -153,15 +162,12 @@ def _limits(clock: Clock, paid: np.ndarray, rate: float) -> tuple[np.ndarray, np
 
 def _spans(lows: np.ndarray, highs: np.ndarray) -> np.ndarray:
     """Level k holds low and high over 2 ** k cells from each on, and nothing where they would run out."""
-    levels = len(lows).bit_length()
-    table = np.empty((levels, len(lows), 2))
-    table[0, :, 0], table[0, :, 1] = lows, highs
-    for level in range(1, levels):
-        half = 1 << (level - 1)
-        room = len(lows) - 2 * half + 1
-        below = table[level - 1]
-        np.minimum(below[:room, 0], below[half : half + room, 0], out=table[level, :room, 0])
-        np.maximum(below[:room, 1], below[half : half + room, 1], out=table[level, :room, 1])
+    table = np.empty((len(lows).bit_length(), len(lows), 2))
+    for level in range(len(table)):
+        if level:
+            half = 1 << (level - 1)
+            lows, highs = np.minimum(lows[:-half], lows[half:]), np.maximum(highs[:-half], highs[half:])
+        table[level, : len(lows), 0], table[level, : len(lows), 1] = lows, highs
     return table
 
 
