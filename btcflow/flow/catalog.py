@@ -8,7 +8,20 @@ import btcflow.flow
 from btcflow.flow.metric import Metric
 from btcflow.registry import Registry
 
-__all__ = ["METRICS"]
+__all__ = ["DASHBOARD", "METRICS"]
+
+DASHBOARD = (
+    "spot_premium",
+    "perp_premium",
+    "prem_z",
+    "oi_index",
+    "oi_z",
+    "oi_change_z",
+    "funding_8h",
+    "funding_apr",
+    "fund_z",
+)
+"""The metrics that signals, run folders and reports show, in this order."""
 
 
 def _collect(module: ModuleType) -> dict[str, Metric]:

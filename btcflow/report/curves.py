@@ -7,24 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from btcflow.flow.catalog import DASHBOARD
 from btcflow.report import encode
 from btcflow.report.encode import Column
 from btcflow.report.figures import money_digits
 from btcflow.report.run_folder import RunFolder
 
-__all__ = ["DAILY_ABOVE", "METRICS", "TRIALS_SHOWN", "Curves", "curves", "drawdown", "drawn_at", "own_trials"]
+__all__ = ["DAILY_ABOVE", "TRIALS_SHOWN", "Curves", "curves", "drawdown", "drawn_at", "own_trials"]
 
-METRICS = (
-    "spot_premium",
-    "perp_premium",
-    "prem_z",
-    "oi_index",
-    "oi_z",
-    "oi_change_z",
-    "funding_8h",
-    "funding_apr",
-    "fund_z",
-)
 _DECIMALS = {"spot_premium": 4, "perp_premium": 4, "oi_index": 4, "funding_8h": 7, "funding_apr": 5}
 DAILY_ABOVE = 6_000
 TRIALS_SHOWN = 20_000
@@ -109,7 +99,7 @@ def _signals(run: RunFolder) -> tuple[dict[str, Column], int]:
     undrawn = int((position < 0).sum())
     frame, position = frame.loc[keep], position[keep]
     columns = {"time": Column(values=opens[position], missing=np.zeros(len(position), dtype=bool))}
-    for name in METRICS:
+    for name in DASHBOARD:
         if name in frame.columns:
             columns[name] = encode.numbers(frame[name], decimals=_DECIMALS.get(name, 3))
     columns["target"] = encode.numbers(frame["target"], decimals=3)

@@ -14,9 +14,10 @@ import pandas as pd
 
 from btcflow import timeframes
 from btcflow.errors import BadRecords, StoreError
+from btcflow.flow.catalog import DASHBOARD
 from btcflow.report import chart_asset, encode, tables
 from btcflow.report import figures as shown
-from btcflow.report.curves import METRICS, Curves, curves, own_trials
+from btcflow.report.curves import Curves, curves, own_trials
 from btcflow.report.run_folder import RunFolder, read_run
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def _meta(run: RunFolder, drawn: Curves, layout: list[dict[str, Any]]) -> dict[s
         "synthetic": summary.synthetic,
         "digits": shown.money_digits(summary.market.capital),
         "quote": None if summary.in_quote is None else summary.in_quote.currency,
-        "metrics": [name for name in METRICS if name in columns],
+        "metrics": [name for name in DASHBOARD if name in columns],
         "spans": [
             {"segment": span.segment, "from": int(span.first.timestamp()), "to": int(span.last.timestamp())}
             for span in run.spans

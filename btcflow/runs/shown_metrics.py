@@ -11,25 +11,13 @@ import pandas as pd
 
 from btcflow.errors import MissingData, NotInData
 from btcflow.flow.bars import Bars
-from btcflow.flow.catalog import METRICS
+from btcflow.flow.catalog import DASHBOARD, METRICS
 from btcflow.flow.confluence import STATES
 from btcflow.rules.rule import Assignment
 
 __all__ = ["LeftOut", "ShownMetrics", "shown_metrics"]
 
-_SHOWN = (
-    "price",
-    "spot_premium",
-    "perp_premium",
-    "prem_z",
-    "oi_index",
-    "oi_z",
-    "oi_change_z",
-    "funding_8h",
-    "funding_apr",
-    "fund_z",
-    "state_code",
-)
+_SHOWN = ("price", *DASHBOARD, "state_code")
 
 
 @dataclass
