@@ -102,10 +102,12 @@ def _is_long(times: np.ndarray) -> bool:
 def _scale(axes: Any, *, long: bool, digits: int) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    drawn = np.concatenate([np.asarray(line.get_ydata(), dtype=np.float64) for line in axes.lines])
-    drawn = drawn[np.isfinite(drawn)]
-    if long and drawn.size and drawn.min() > 0:
-        axes.set_yscale("log")
+    own = np.asarray(
+        axes.lines[0].get_ydata(), dtype=np.float64
+    )  # a benchmark that lost all does not take the axis away
+    own = own[np.isfinite(own)]
+    if long and own.size and own.min() > 0:
+        axes.set_yscale("log", nonpositive="mask")
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.yaxis.set_minor_formatter(NullFormatter())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.{digits}f}"))
